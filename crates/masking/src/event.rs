@@ -1,0 +1,281 @@
+//! Order events: what the order system tells about an order, as JSON.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::field::{self, Invalid};
+use crate::{Phone, Timestamp};
+
+/// The id of an order: 1 to 128 of `A–Z a–z 0–9 . _ : -`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OrderId(String);
+
+/// What a participant is on an order, such as `customer`: `[a-z][a-z0-9_]{0,31}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Role(String);
+
+/// Something happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// The order.
+    pub order_id: OrderId,
+    /// Grows with each event of one order.
+    pub version: u64,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It exists; participants are not known yet.
+    Created {
+        /// The pool that it will ask, if named.
+        pool: Option<String>,
+    },
+    /// These people are on it.
+    AgentAssigned(Assignment),
+    /// Nobody is on it for now.
+    AgentUnassigned,
+    /// It is over, well.
+    Completed,
+    /// It is over, for another reason.
+    Cancelled,
+}
+
+/// Who is on an order, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The pool that serves the order, if named.
+    pub pool: Option<String>,
+    /// When the order's numbers end, if said.
+    pub expires_at: Option<Timestamp>,
+    /// Two to five people, no role and no phone twice.
+    pub participants: Vec<Participant>,
+}
+
+/// A person on an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// What the person is on it.
+    pub role: Role,
+    /// The person's phone.
+    pub phone: Phone,
+}
+
+impl OrderId {
+    /// Reads the id of an order.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = (1..=128).contains(&text.len())
+            && text.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-')
+            });
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Role {
+    /// Reads a role.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = text.bytes();
+        let valid = text.len() <= 32
+            && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+            && bytes.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The role as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl OrderEvent {
+    /// Reads an event. Unknown fields are ignored; whatever else is wrong is told
+    /// by its field.
+    pub fn parse(body: &str) -> Result<Self, Invalid> {
+        let fields = field::object(body, "body")?;
+        let order_id = OrderId::parse(field::string(&fields, "order_id")?).ok_or_else(|| {
+            Invalid::new("order_id", "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'")
+        })?;
+        let version = field::unsigned(&fields, "version")?;
+        let kind = match field::string(&fields, "type")? {
+            "order.created" => EventKind::Created { pool: pool(&fields)? },
+            "order.agent_assigned" => EventKind::AgentAssigned(assignment(&fields)?),
+            "order.agent_unassigned" => EventKind::AgentUnassigned,
+            "order.completed" => EventKind::Completed,
+            "order.cancelled" => EventKind::Cancelled,
+            _ => return Err(Invalid::new("type", "is not a known type of event")),
+        };
+        Ok(Self { order_id, version, kind })
+    }
+}
+
+fn pool(fields: &Map<String, Value>) -> Result<Option<String>, Invalid> {
+    Ok(field::optional_string(fields, "pool")?.map(str::to_owned))
+}
+
+fn assignment(fields: &Map<String, Value>) -> Result<Assignment, Invalid> {
+    let expires_at = field::optional_string(fields, "expires_at")?
+        .map(|text| {
+            Timestamp::parse(text).ok_or_else(|| {
+                Invalid::new("expires_at", "must be an RFC 3339 date and time with its offset")
+            })
+        })
+        .transpose()?;
+
+    let entries = field::list(fields, "participants")?;
+    if !(2..=5).contains(&entries.len()) {
+        return Err(Invalid::new("participants", "must be 2 to 5"));
+    }
+    let (mut roles, mut phones) = (HashSet::new(), HashSet::new());
+    let mut participants = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let name = format!("participants[{index}]");
+        let Value::Object(fields) = entry else {
+            return Err(Invalid::new(name, "must be a JSON object"));
+        };
+        let participant = participant(fields).map_err(|error| error.inside(&name))?;
+        if !roles.insert(participant.role.clone()) {
+            return Err(Invalid::new(format!("{name}.role"), "must differ from the others'"));
+        }
+        if !phones.insert(participant.phone.clone()) {
+            return Err(Invalid::new(format!("{name}.phone"), "must differ from the others'"));
+        }
+        participants.push(participant);
+    }
+    Ok(Assignment { pool: pool(fields)?, expires_at, participants })
+}
+
+fn participant(fields: &Map<String, Value>) -> Result<Participant, Invalid> {
+    let role = Role::parse(field::string(fields, "role")?).ok_or_else(|| {
+        Invalid::new("role", "must begin with a-z and go on with up to 31 of a-z, 0-9 and _")
+    })?;
+    let phone: Phone = field::string(fields, "phone")?
+        .parse()
+        .map_err(|error: crate::NotE164| Invalid::new("phone", error.to_string()))?;
+    Ok(Participant { role, phone })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn assigned() -> Value {
+        json!({
+            "type": "order.agent_assigned", "order_id": "o-1", "version": 2, "pool": "id-jkt",
+            "expires_at": "2026-11-23T10:00:00Z",
+            "participants": [
+                {"role": "customer", "phone": "+6281211112222"},
+                {"role": "agent", "phone": "+6281333334444"},
+            ],
+        })
+    }
+
+    fn error(event: &Value) -> String {
+        OrderEvent::parse(&event.to_string()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn reads_every_type_of_event() {
+        for (name, kind) in [
+            ("order.created", EventKind::Created { pool: None }),
+            ("order.agent_unassigned", EventKind::AgentUnassigned),
+            ("order.completed", EventKind::Completed),
+            ("order.cancelled", EventKind::Cancelled),
+        ] {
+            let event = json!({"type": name, "order_id": "o-1", "version": u64::MAX, "new": 1});
+            let event = OrderEvent::parse(&event.to_string()).unwrap();
+            assert_eq!((event.version, event.kind), (u64::MAX, kind));
+        }
+        let event = OrderEvent::parse(&assigned().to_string()).unwrap();
+        let EventKind::AgentAssigned(assignment) = event.kind else { panic!("another kind") };
+        assert_eq!(assignment.pool.as_deref(), Some("id-jkt"));
+        assert_eq!(assignment.expires_at.unwrap().to_string(), "2026-11-23T10:00:00Z");
+        assert_eq!(assignment.participants[1].role.as_str(), "agent");
+        assert_eq!(assignment.participants[1].phone.reveal(), "+6281333334444");
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_and_its_value_is_not() {
+        let phone = json!("+6281299998888");
+        for field in ["type", "order_id", "version", "expires_at", "participants"] {
+            let mut event = assigned();
+            event[field] = phone.clone();
+            let error = error(&event);
+            assert!(error.starts_with(&format!("{field}: ")), "{error}");
+            assert!(!error.contains("8129999"), "{error}");
+        }
+        for field in ["role", "phone"] {
+            let mut event = assigned();
+            event["participants"][1][field] = json!("6281299998888");
+            let error = error(&event);
+            assert!(error.starts_with(&format!("participants[1].{field}: ")), "{error}");
+            assert!(!error.contains("8129999"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        for field in ["type", "order_id", "version", "participants"] {
+            let mut event = assigned();
+            event.as_object_mut().unwrap().remove(field);
+            assert_eq!(error(&event), format!("{field}: is missing"));
+        }
+        for field in ["role", "phone"] {
+            let mut event = assigned();
+            event["participants"][0].as_object_mut().unwrap().remove(field);
+            assert_eq!(error(&event), format!("participants[0].{field}: is missing"));
+        }
+    }
+
+    #[test]
+    fn takes_two_to_five_participants_who_differ() {
+        let people = |count: usize| -> Vec<Value> {
+            (0..count)
+                .map(|n| json!({"role": format!("role_{n}"), "phone": format!("+62812000000{n}")}))
+                .collect()
+        };
+        let mut event = assigned();
+        for count in 2..=5 {
+            event["participants"] = people(count).into();
+            assert!(OrderEvent::parse(&event.to_string()).is_ok(), "{count}");
+        }
+        for count in [0, 1, 6] {
+            event["participants"] = people(count).into();
+            assert_eq!(error(&event), "participants: must be 2 to 5");
+        }
+        for field in ["role", "phone"] {
+            let mut event = assigned();
+            event["participants"][1][field] = event["participants"][0][field].clone();
+            assert_eq!(
+                error(&event),
+                format!("participants[1].{field}: must differ from the others'")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_refused() {
+        for (body, reason) in
+            [("", "must be JSON"), ("{", "must be JSON"), ("[]", "must be a JSON object")]
+        {
+            assert_eq!(OrderEvent::parse(body).unwrap_err().to_string(), format!("body: {reason}"));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The rules of number masking: values in, decisions out. No I/O, no AWS, no clock.
+//!
+//! The words, here and everywhere in the project:
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | number | a virtual number, E.164, rented from a provider |
+//! | pool | the numbers that may serve the same orders |
+//! | order | one transaction between participants; it has an id and a growing version |
+//! | participant | a person on an order: a role and a real phone |
+//! | caller | the keyed hash that stands for a real phone in keys |
+//! | route | "when this caller dials this number, connect to that phone and show that number" |
+//! | assign, amend, release, close | give an order its numbers, change who is on it, take them back, for good |
+//! | cool-down | how long a released number or route stays unused |
+//! | grace | how long after completion an order's routes still connect |
+//! | refill | bring a pool back to its target, from the provider |
+//!
+//! The way of an order event: [`OrderEvent::parse`], [`decide()`] against the order's
+//! row, and a [`Plan`] of what to write. The way of a call: [`CallerId::parse`], the
+//! route's row, [`answer`].
+
+mod announcement;
+mod call;
+mod caller;
+mod decide;
+mod event;
+pub mod field;
+mod order;
+mod phone;
+mod plan;
+mod pool;
+mod pool_message;
+mod time;
+
+pub use self::announcement::{Announcement, NumberOf, ReleaseReason};
+pub use self::call::{Answer, CallerId, Reason, Route, answer};
+pub use self::caller::{Caller, CallerKey};
+pub use self::decide::{Asked, Decision, Ignored, Next, Row, Wish, decide};
+pub use self::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
+pub use self::field::Invalid;
+pub use self::order::{Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned};
+pub use self::phone::{NotE164, Number, Phone};
+pub use self::plan::{Change, Expects, Learnt, Plan, Write};
+pub use self::pool::{Allocation, NumberType, Pool, PoolId, Pools, Provider};
+pub use self::pool_message::PoolMessage;
+pub use self::time::Timestamp;

@@ -1,0 +1,367 @@
+//! Pools: the numbers that may serve the same orders, and the rules for them, as
+//! the `Pools` parameter of the stack gives them.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::field::{self, Invalid};
+
+/// The id of a pool: 1 to 32 of `a–z 0–9 -`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PoolId(String);
+
+/// Who rents a pool's numbers out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// A person imports them.
+    Manual,
+    /// Twilio, over its API.
+    Twilio,
+    /// Exotel, over its API.
+    Exotel,
+}
+
+/// The kind of number to rent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberType {
+    /// A landline number of a place.
+    Local,
+    /// A mobile number.
+    Mobile,
+    /// A number that costs the caller nothing.
+    TollFree,
+}
+
+/// How a pool's numbers are shared out among orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// One order holds a number.
+    Exclusive,
+}
+
+/// A pool and its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name in events and tables.
+    pub id: PoolId,
+    /// Whether it serves the events that name no pool.
+    pub default: bool,
+    /// Who rents the numbers out.
+    pub provider: Provider,
+    /// ISO 3166 code of the country whose numbers are rented; needed for buying.
+    pub country: Option<String>,
+    /// The kind of number to rent.
+    pub number_type: NumberType,
+    /// How numbers are shared out.
+    pub allocation: Allocation,
+    /// Fewer free numbers than this call for a refill.
+    pub min_free: u64,
+    /// A refill stops at this many free numbers.
+    pub target_free: u64,
+    /// The most that the provider's account may hold for this pool.
+    pub max_numbers: u64,
+    /// How long a released number or route stays unused, in seconds.
+    pub cooldown_seconds: u64,
+    /// How long a completed order's routes still connect, in seconds.
+    pub grace_seconds: u64,
+    /// The longest that an order may hold its numbers, in seconds.
+    pub max_order_seconds: u64,
+    /// Over how many index keys the free numbers are spread; may grow, never shrink.
+    pub shards: u64,
+    /// Twilio's id of the address that a country may ask for.
+    pub address_sid: Option<String>,
+    /// Twilio's id of the regulatory bundle that a country may ask for.
+    pub bundle_sid: Option<String>,
+}
+
+/// All pools of the stack: at least one, exactly one of them the default.
+#[derive(Clone, Debug)]
+pub struct Pools(Vec<Pool>);
+
+const FIELDS: [&str; 15] = [
+    "id",
+    "default",
+    "provider",
+    "country",
+    "number_type",
+    "allocation",
+    "min_free",
+    "target_free",
+    "max_numbers",
+    "cooldown_seconds",
+    "grace_seconds",
+    "max_order_seconds",
+    "shards",
+    "address_sid",
+    "bundle_sid",
+];
+
+/// Ten years: longer is a mistake of units.
+const LONGEST_SECONDS: u64 = 315_360_000;
+/// More would cost a dry pool more queries than a function has time for.
+const MOST_SHARDS: u64 = 256;
+
+impl PoolId {
+    /// Reads the id of a pool.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = (1..=32).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PoolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Pools {
+    /// Reads the `Pools` parameter. The error names the field, as `Pools[0].shards`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let Ok(Value::Array(entries)) = serde_json::from_str(text) else {
+            return Err(Invalid::new("Pools", "must be a JSON list of pools"));
+        };
+        let mut pools = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let name = format!("Pools[{index}]");
+            let Value::Object(fields) = entry else {
+                return Err(Invalid::new(name, "must be a JSON object"));
+            };
+            let pool = parse_pool(fields).map_err(|error| error.inside(&name))?;
+            if pools.iter().any(|other: &Pool| other.id == pool.id) {
+                return Err(Invalid::new(
+                    format!("{name}.id"),
+                    "must differ from the other pools'",
+                ));
+            }
+            pools.push(pool);
+        }
+        match pools.as_mut_slice() {
+            [] => return Err(Invalid::new("Pools", "must hold at least one pool")),
+            [only] => only.default = true,
+            several if several.iter().filter(|pool| pool.default).count() == 1 => {}
+            _ => {
+                return Err(Invalid::new(
+                    "Pools[].default",
+                    "must be true for exactly one of several pools",
+                ));
+            }
+        }
+        Ok(Self(pools))
+    }
+
+    /// The pool of that id.
+    pub fn by_id(&self, id: &PoolId) -> Option<&Pool> {
+        self.0.iter().find(|pool| pool.id == *id)
+    }
+
+    /// The pool that an event means: the one that it names, else the default.
+    pub fn named(&self, name: Option<&str>) -> Result<&Pool, Invalid> {
+        let pool = match name {
+            Some(name) => PoolId::parse(name).and_then(|id| self.by_id(&id)),
+            None => self.0.iter().find(|pool| pool.default),
+        };
+        pool.ok_or_else(|| Invalid::new("pool", "must be the id of a pool of this stack"))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Pool> {
+        self.0.iter()
+    }
+}
+
+impl Pool {
+    /// The index key of one of the pool's shards.
+    pub fn shard(&self, shard: u64) -> String {
+        format!("{}#{shard}", self.id)
+    }
+
+    /// A shard with fewer free numbers than this means that the pool runs low.
+    pub fn low_water_per_shard(&self) -> u64 {
+        (self.min_free / self.shards).max(1)
+    }
+}
+
+/// The defaults are those of the example in the README.
+fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
+    if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+        let known = unknown.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let name = if known { unknown } else { "(a field)" };
+        return Err(Invalid::new(name, format!("is not known; known are {}", FIELDS.join(", "))));
+    }
+    let id = PoolId::parse(field::string(fields, "id")?)
+        .ok_or_else(|| Invalid::new("id", "must be 1 to 32 of a-z, 0-9 and -"))?;
+    let default = match fields.get("default") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(default)) => *default,
+        Some(_) => return Err(Invalid::new("default", "must be true or false")),
+    };
+    let pool = Pool {
+        id,
+        default,
+        provider: one_of(
+            fields,
+            "provider",
+            &[
+                ("manual", Provider::Manual),
+                ("twilio", Provider::Twilio),
+                ("exotel", Provider::Exotel),
+            ],
+        )?,
+        country: country(fields)?,
+        number_type: one_of(
+            fields,
+            "number_type",
+            &[
+                ("local", NumberType::Local),
+                ("mobile", NumberType::Mobile),
+                ("toll_free", NumberType::TollFree),
+            ],
+        )?,
+        allocation: one_of(fields, "allocation", &[("exclusive", Allocation::Exclusive)])?,
+        min_free: amount(fields, "min_free", 50, 0..=u64::MAX)?,
+        target_free: amount(fields, "target_free", 200, 0..=u64::MAX)?,
+        max_numbers: amount(fields, "max_numbers", 5000, 0..=u64::MAX)?,
+        cooldown_seconds: amount(fields, "cooldown_seconds", 600, 0..=LONGEST_SECONDS)?,
+        grace_seconds: amount(fields, "grace_seconds", 0, 0..=LONGEST_SECONDS)?,
+        max_order_seconds: amount(fields, "max_order_seconds", 86_400, 1..=LONGEST_SECONDS)?,
+        shards: amount(fields, "shards", 16, 1..=MOST_SHARDS)?,
+        address_sid: non_empty(fields, "address_sid")?,
+        bundle_sid: non_empty(fields, "bundle_sid")?,
+    };
+    if pool.target_free < pool.min_free {
+        return Err(Invalid::new("target_free", "must be at least min_free"));
+    }
+    Ok(pool)
+}
+
+/// Reads a word out of a list of known ones, the first of which is the default.
+fn one_of<T: Copy>(
+    fields: &Map<String, Value>,
+    name: &str,
+    known: &[(&str, T)],
+) -> Result<T, Invalid> {
+    let word = field::optional_string(fields, name)?;
+    known
+        .iter()
+        .find(|(known_word, _)| word.is_none_or(|word| word == *known_word))
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+            Invalid::new(name, format!("must be one of: {}", words.join(", ")))
+        })
+}
+
+fn amount(
+    fields: &Map<String, Value>,
+    name: &str,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, Invalid> {
+    let amount = field::optional_unsigned(fields, name)?.unwrap_or(default);
+    if range.contains(&amount) {
+        return Ok(amount);
+    }
+    Err(Invalid::new(name, format!("must be {} to {}", range.start(), range.end())))
+}
+
+fn country(fields: &Map<String, Value>) -> Result<Option<String>, Invalid> {
+    let country = non_empty(fields, "country")?;
+    match &country {
+        Some(code) if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+            Err(Invalid::new("country", "must be a two-letter ISO 3166 code in capitals"))
+        }
+        _ => Ok(country),
+    }
+}
+
+fn non_empty(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Invalid> {
+    let text = field::optional_string(fields, name)?;
+    Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_but_the_id_may_be_left_out() {
+        let pools = Pools::parse(r#"[{"id":"id-jkt"}]"#).unwrap();
+        let written_out = Pools::parse(
+            r#"[{"id":"id-jkt","default":true,"provider":"manual","number_type":"local",
+                 "allocation":"exclusive","min_free":50,"target_free":200,"max_numbers":5000,
+                 "cooldown_seconds":600,"grace_seconds":0,"max_order_seconds":86400,"shards":16,
+                 "address_sid":"","bundle_sid":"","country":""}]"#,
+        )
+        .unwrap();
+        assert_eq!(pools.0, written_out.0);
+    }
+
+    #[test]
+    fn an_event_without_a_pool_means_the_default_one() {
+        let pools = Pools::parse(r#"[{"id":"a"},{"id":"b","default":true}]"#).unwrap();
+        assert_eq!(pools.named(None).unwrap().id.as_str(), "b");
+        assert_eq!(pools.named(Some("a")).unwrap().id.as_str(), "a");
+        for unknown in ["c", "", "A", "+6281211112222"] {
+            let error = pools.named(Some(unknown)).unwrap_err();
+            assert_eq!(error.to_string(), "pool: must be the id of a pool of this stack");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_field() {
+        for (text, error) in [
+            ("", "Pools: must be a JSON list of pools"),
+            ("{}", "Pools: must be a JSON list of pools"),
+            ("[]", "Pools: must hold at least one pool"),
+            ("[7]", "Pools[0]: must be a JSON object"),
+            ("[{}]", "Pools[0].id: is missing"),
+            (r#"[{"id":"A"}]"#, "Pools[0].id: must be 1 to 32 of a-z, 0-9 and -"),
+            (
+                r#"[{"id":"a","default":true},{"id":"a"}]"#,
+                "Pools[1].id: must differ from the other pools'",
+            ),
+            (
+                r#"[{"id":"a"},{"id":"b"}]"#,
+                "Pools[].default: must be true for exactly one of several pools",
+            ),
+            (
+                r#"[{"id":"a","default":true},{"id":"b","default":true}]"#,
+                "Pools[].default: must be true for exactly one of several pools",
+            ),
+            (r#"[{"id":"a","default":"yes"}]"#, "Pools[0].default: must be true or false"),
+            (
+                r#"[{"id":"a","provider":"acme"}]"#,
+                "Pools[0].provider: must be one of: manual, twilio, exotel",
+            ),
+            (
+                r#"[{"id":"a","number_type":"fax"}]"#,
+                "Pools[0].number_type: must be one of: local, mobile, toll_free",
+            ),
+            (r#"[{"id":"a","shards":0}]"#, "Pools[0].shards: must be 1 to 256"),
+            (
+                r#"[{"id":"a","cooldown_seconds":-1}]"#,
+                "Pools[0].cooldown_seconds: must be an unsigned 64-bit whole number",
+            ),
+            (
+                r#"[{"id":"a","country":"Indonesia"}]"#,
+                "Pools[0].country: must be a two-letter ISO 3166 code in capitals",
+            ),
+            (
+                r#"[{"id":"a","min_free":9,"target_free":8}]"#,
+                "Pools[0].target_free: must be at least min_free",
+            ),
+        ] {
+            assert_eq!(Pools::parse(text).unwrap_err().to_string(), error);
+        }
+        let unknown = Pools::parse(r#"[{"id":"a","cooldown":60}]"#).unwrap_err().to_string();
+        assert!(unknown.starts_with("Pools[0].cooldown: is not known; known are id, default"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Moments, in whole seconds, as the tables keep them.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A moment: seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+/// The last moment that RFC 3339 can write: 9999-12-31T23:59:59Z.
+const LAST: u64 = 253_402_300_799;
+
+impl Timestamp {
+    /// The moment that many seconds after 1970 began.
+    pub fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.min(LAST))
+    }
+
+    /// Seconds since 1970 began.
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// The moment that many seconds later.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        Self::from_seconds(self.0.saturating_add(seconds))
+    }
+
+    /// Reads an RFC 3339 date and time, such as `2026-11-23T10:00:00Z`. A fraction
+    /// of a second is dropped; a moment before 1970 becomes 1970.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        Some(Self::from_seconds(u64::try_from(moment.unix_timestamp()).unwrap_or(0)))
+    }
+}
+
+/// Writes RFC 3339 in UTC.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = i64::try_from(self.0)
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .and_then(|moment| moment.format(&Rfc3339).ok());
+        f.write_str(&moment.ok_or(fmt::Error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_rfc_3339() {
+        let moment = Timestamp::parse("2026-11-23T17:00:00.9+07:00").unwrap();
+        assert_eq!(moment.to_string(), "2026-11-23T10:00:00Z");
+        assert_eq!(Timestamp::from_seconds(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn takes_no_other_form() {
+        for text in ["", "2026-11-23", "1795000000", "2026-11-23T10:00:00", "tomorrow"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+}
