@@ -1,0 +1,206 @@
+//! Rows as DynamoDB holds them, and the way to and from the values of `masking`.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use masking::{
+    Allocation, Caller, Closed, Held, Holding, Number, Order, OrderId, Phone, PoolId, Role, Route,
+    State, Terms, Timestamp, Unassigned,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+
+/// A row as the SDK gives it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+pub(crate) fn string(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(crate) fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn moment(moment: Timestamp) -> AttributeValue {
+    number(moment.seconds())
+}
+
+/// Reads a row into a form of this module.
+pub(crate) fn read<T: DeserializeOwned>(item: Item, table: &'static str) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|_| StoreError::Malformed { table, field: "(row)" })
+}
+
+/// The state of an order in its row.
+pub(crate) mod state {
+    pub(crate) const ASSIGNED: &str = "assigned";
+    pub(crate) const UNASSIGNED: &str = "unassigned";
+    pub(crate) const CLOSED: &str = "closed";
+}
+
+/// The kind of the last event that an order's row has taken in.
+mod last_event {
+    pub(super) const AGENT_ASSIGNED: &str = "agent_assigned";
+    pub(super) const AGENT_UNASSIGNED: &str = "agent_unassigned";
+    pub(super) const COMPLETED: &str = "completed";
+    pub(super) const CANCELLED: &str = "cancelled";
+}
+
+const EXCLUSIVE: &str = "exclusive";
+
+#[derive(Deserialize)]
+struct OrderItem {
+    order_id: String,
+    state: String,
+    last_event: String,
+    version: u64,
+    revision: u64,
+    pool: Option<String>,
+    #[serde(default)]
+    participants: Vec<ParticipantItem>,
+    expires_at: Option<u64>,
+    waiting: Option<bool>,
+    allocation: Option<String>,
+    cooldown_seconds: Option<u64>,
+    grace_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ParticipantItem {
+    role: String,
+    number: String,
+    caller: Option<String>,
+}
+
+/// Reads the row of an order.
+pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
+    let malformed = |field| StoreError::Malformed { table: "Orders", field };
+    let item: OrderItem = read(item, "Orders")?;
+    let state = match (item.state.as_str(), item.last_event.as_str()) {
+        (state::ASSIGNED, _) => {
+            let allocation = match item.allocation.as_deref() {
+                Some(EXCLUSIVE) => Allocation::Exclusive,
+                _ => return Err(malformed("allocation")),
+            };
+            State::Assigned(Holding {
+                terms: Terms {
+                    allocation,
+                    cooldown_seconds: item
+                        .cooldown_seconds
+                        .ok_or_else(|| malformed("cooldown_seconds"))?,
+                    grace_seconds: item.grace_seconds.ok_or_else(|| malformed("grace_seconds"))?,
+                },
+                participants: item
+                    .participants
+                    .into_iter()
+                    .map(|it| {
+                        Some(Held {
+                            role: Role::parse(&it.role)?,
+                            number: it.number.parse().ok()?,
+                            caller: it.caller.map(Caller::from_stored),
+                        })
+                    })
+                    .collect::<Option<_>>()
+                    .ok_or_else(|| malformed("participants"))?,
+                expires_at: Timestamp::from_seconds(
+                    item.expires_at.ok_or_else(|| malformed("expires_at"))?,
+                ),
+                waiting: item.waiting.unwrap_or(false),
+            })
+        }
+        (state::UNASSIGNED, last_event::AGENT_UNASSIGNED) => State::Unassigned(Unassigned::Told),
+        (state::UNASSIGNED, last_event::AGENT_ASSIGNED) => State::Unassigned(Unassigned::Expired),
+        (state::CLOSED, last_event::COMPLETED) => State::Closed(Closed::Completed),
+        (state::CLOSED, last_event::CANCELLED) => State::Closed(Closed::Cancelled),
+        _ => return Err(malformed("state")),
+    };
+    Ok(Order {
+        order_id: OrderId::parse(&item.order_id).ok_or_else(|| malformed("order_id"))?,
+        version: item.version,
+        revision: item.revision,
+        pool: match item.pool {
+            Some(pool) => Some(PoolId::parse(&pool).ok_or_else(|| malformed("pool"))?),
+            None => None,
+        },
+        state,
+    })
+}
+
+/// The attributes of an order's row but for its key and its revision; what is
+/// `None` is to be removed.
+pub(crate) fn order_attributes(
+    order: &Order,
+    ttl: Timestamp,
+) -> [(&'static str, Option<AttributeValue>); 11] {
+    let (state, last_event) = match &order.state {
+        State::Assigned(_) => (state::ASSIGNED, last_event::AGENT_ASSIGNED),
+        State::Unassigned(Unassigned::Told) => (state::UNASSIGNED, last_event::AGENT_UNASSIGNED),
+        State::Unassigned(Unassigned::Expired) => (state::UNASSIGNED, last_event::AGENT_ASSIGNED),
+        State::Closed(Closed::Completed) => (state::CLOSED, last_event::COMPLETED),
+        State::Closed(Closed::Cancelled) => (state::CLOSED, last_event::CANCELLED),
+    };
+    let holding = match &order.state {
+        State::Assigned(holding) => Some(holding),
+        State::Unassigned(_) | State::Closed(_) => None,
+    };
+    let participants =
+        holding.into_iter().flat_map(|it| &it.participants).map(participant_attribute).collect();
+    let terms = holding.map(|it| it.terms);
+    [
+        ("state", Some(string(state))),
+        ("last_event", Some(string(last_event))),
+        ("version", Some(number(order.version))),
+        ("pool", order.pool.as_ref().map(|pool| string(pool.as_str()))),
+        ("participants", Some(AttributeValue::L(participants))),
+        ("expires_at", holding.map(|it| moment(it.expires_at))),
+        ("waiting", holding.filter(|it| it.waiting).map(|_| AttributeValue::Bool(true))),
+        (
+            "allocation",
+            terms.map(|terms| match terms.allocation {
+                Allocation::Exclusive => string(EXCLUSIVE),
+            }),
+        ),
+        ("cooldown_seconds", terms.map(|terms| number(terms.cooldown_seconds))),
+        ("grace_seconds", terms.map(|terms| number(terms.grace_seconds))),
+        ("ttl", Some(moment(ttl))),
+    ]
+}
+
+fn participant_attribute(held: &Held) -> AttributeValue {
+    let mut fields = HashMap::from([
+        ("role".to_owned(), string(held.role.as_str())),
+        ("number".to_owned(), string(held.number.as_str())),
+    ]);
+    if let Some(caller) = &held.caller {
+        fields.insert("caller".to_owned(), string(caller.as_str()));
+    }
+    AttributeValue::M(fields)
+}
+
+#[derive(Deserialize)]
+struct RouteItem {
+    connect_to: Option<String>,
+    caller_id: String,
+    order_id: String,
+    expires_at: u64,
+    reusable_at: u64,
+}
+
+/// Reads the row of a route.
+pub(crate) fn read_route(item: Item) -> Result<Route, StoreError> {
+    let malformed = |field| StoreError::Malformed { table: "Routes", field };
+    let item: RouteItem = read(item, "Routes")?;
+    let connect_to: Option<Phone> = match item.connect_to {
+        Some(phone) => Some(phone.parse().map_err(|_| malformed("connect_to"))?),
+        None => None,
+    };
+    let caller_id: Number = item.caller_id.parse().map_err(|_| malformed("caller_id"))?;
+    Ok(Route {
+        connect_to,
+        caller_id,
+        order_id: item.order_id,
+        expires_at: Timestamp::from_seconds(item.expires_at),
+        reusable_at: Timestamp::from_seconds(item.reusable_at),
+    })
+}

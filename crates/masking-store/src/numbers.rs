@@ -1,0 +1,314 @@
+//! The numbers table: what a pool has, and what of it is free.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
+use masking::{Number, Pool, PoolId, Provider, Timestamp};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::StoreError;
+use crate::item::{Item, moment, read, string};
+
+/// The numbers table.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    client: Client,
+    table: String,
+}
+
+/// A page of free numbers.
+#[derive(Debug)]
+pub struct FreePage {
+    /// The numbers, the longest rested first.
+    pub numbers: Vec<Number>,
+    /// Where the next page begins; nothing after the last one.
+    pub next: Option<PageKey>,
+}
+
+/// Where a page of a query begins.
+#[derive(Clone, Debug)]
+pub struct PageKey(Item);
+
+/// A number that a pool may hand out, as the index shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberRow {
+    /// The number.
+    pub number: Number,
+    /// When it is free.
+    pub available_at: Timestamp,
+    /// Whether it is in circulation, or was withdrawn.
+    pub in_circulation: bool,
+}
+
+/// How an import of one number ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Import {
+    /// It is new.
+    Added,
+    /// It was withdrawn, and is back.
+    PutBack,
+    /// It was there.
+    Known,
+    /// It is another pool's, and stays so.
+    OfAnotherPool,
+}
+
+/// How the withdrawal of one number ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It will not be handed out again.
+    Withdrawn,
+    /// It is not a number of that pool (and provider).
+    NotOfThePool,
+}
+
+/// `BatchGetItem` takes no more keys at once.
+const BATCH: usize = 100;
+
+#[derive(Deserialize)]
+struct NumberItem {
+    number: String,
+    available_at: u64,
+    pool_shard: Option<String>,
+}
+
+impl Numbers {
+    /// The table of that name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Reads up to `limit` numbers of a shard that look free now, the longest
+    /// rested first. The index lags: a claim finds out which of them are.
+    pub async fn free(
+        &self,
+        pool: &Pool,
+        shard: u64,
+        now: Timestamp,
+        limit: i32,
+        from: Option<PageKey>,
+    ) -> Result<FreePage, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("available")
+            .key_condition_expression("pool_shard = :shard AND available_at <= :now")
+            .expression_attribute_values(":shard", string(pool.shard(shard)))
+            .expression_attribute_values(":now", moment(now))
+            .limit(limit)
+            .set_exclusive_start_key(from.map(|PageKey(key)| key))
+            .send()
+            .await
+            .map_err(StoreError::of("Query on Numbers"))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty()).map(PageKey);
+        let rows = answer.items.unwrap_or_default().into_iter().map(row);
+        let numbers = rows.map(|row| row.map(|row| row.number)).collect::<Result<_, _>>()?;
+        Ok(FreePage { numbers, next })
+    }
+
+    /// Reads every number that a pool may hand out, free or not, as the index shows it.
+    pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<NumberRow>, StoreError> {
+        let mut rows = Vec::new();
+        for shard in 0..pool.shards {
+            let mut items = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("available")
+                .key_condition_expression("pool_shard = :shard")
+                .expression_attribute_values(":shard", string(pool.shard(shard)))
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(item) = items.next().await {
+                rows.push(row(item.map_err(StoreError::of("Query on Numbers"))?)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Reads the rows of these numbers, strongly consistent; numbers without a row
+    /// are left out.
+    pub async fn rows(&self, numbers: &[Number]) -> Result<Vec<NumberRow>, StoreError> {
+        let mut rows = Vec::new();
+        for chunk in numbers.chunks(BATCH) {
+            let keys = chunk.iter().map(key).collect::<Vec<_>>();
+            let mut asked = Some(HashMap::from([(self.table.clone(), consistent(keys)?)]));
+            while let Some(request) = asked.take().filter(|request| !request.is_empty()) {
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .set_request_items(Some(request))
+                    .send()
+                    .await
+                    .map_err(StoreError::of("BatchGetItem on Numbers"))?;
+                for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                    rows.push(row(item)?);
+                }
+                asked = answer.unprocessed_keys;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Adds a number that a provider's account has. A row that exists stays as it
+    /// is, so that repeating is harmless and a withdrawn number stays withdrawn.
+    pub async fn add(
+        &self,
+        pool: &Pool,
+        number: &Number,
+        provider_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .arrival(pool, number, pool.provider, now)
+            .expression_attribute_names("#provider_id", "provider_id")
+            .expression_attribute_values(":provider_id", string(provider_id))
+            .update_expression(
+                "SET #pool = :pool, #provider = :provider, #provider_id = :provider_id, \
+                 pool_shard = :shard, available_at = :now",
+            )
+            .condition_expression("attribute_not_exists(#number)")
+            .expression_attribute_names("#number", "number");
+        if_condition_holds(update.send().await.map(drop))?;
+        Ok(())
+    }
+
+    /// Adds a number that was rented by hand, or puts a withdrawn one back.
+    /// Repeating is harmless: a number that is in circulation keeps its row.
+    pub async fn import(
+        &self,
+        pool: &Pool,
+        number: &Number,
+        now: Timestamp,
+    ) -> Result<Import, StoreError> {
+        let update = self
+            .arrival(pool, number, Provider::Manual, now)
+            .update_expression(
+                "SET #pool = :pool, #provider = if_not_exists(#provider, :provider), \
+                 pool_shard = if_not_exists(pool_shard, :shard), \
+                 available_at = if_not_exists(available_at, :now)",
+            )
+            .condition_expression("attribute_not_exists(#number) OR #pool = :pool")
+            .expression_attribute_names("#number", "number")
+            .return_values(ReturnValue::AllOld);
+        let old = if_condition_holds(update.send().await.map(|answer| answer.attributes))?;
+        Ok(match old {
+            None => Import::OfAnotherPool,
+            Some(None) => Import::Added,
+            Some(Some(row)) if row.contains_key("pool_shard") => Import::Known,
+            Some(Some(_)) => Import::PutBack,
+        })
+    }
+
+    /// Takes a number out of circulation; whoever holds it finishes on it. With
+    /// `provider`, only if it came from there. Repeating is harmless.
+    pub async fn withdraw(
+        &self,
+        pool: &PoolId,
+        number: &Number,
+        provider: Option<Provider>,
+    ) -> Result<Withdrawal, StoreError> {
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("number", string(number.as_str()))
+            .update_expression("REMOVE pool_shard")
+            .expression_attribute_names("#pool", "pool")
+            .expression_attribute_values(":pool", string(pool.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::None);
+        update = match provider {
+            None => update.condition_expression("#pool = :pool"),
+            Some(provider) => update
+                .condition_expression("#pool = :pool AND #provider = :provider")
+                .expression_attribute_names("#provider", "provider")
+                .expression_attribute_values(":provider", string(provider_name(provider))),
+        };
+        let done = if_condition_holds(update.send().await.map(drop))?;
+        Ok(if done.is_some() { Withdrawal::Withdrawn } else { Withdrawal::NotOfThePool })
+    }
+
+    fn arrival(
+        &self,
+        pool: &Pool,
+        number: &Number,
+        provider: Provider,
+        now: Timestamp,
+    ) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("number", string(number.as_str()))
+            .expression_attribute_names("#pool", "pool")
+            .expression_attribute_names("#provider", "provider")
+            .expression_attribute_values(":pool", string(pool.id.as_str()))
+            .expression_attribute_values(":provider", string(provider_name(provider)))
+            .expression_attribute_values(":shard", string(pool.shard(shard_of(number, pool))))
+            .expression_attribute_values(":now", moment(now))
+    }
+}
+
+fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, StoreError> {
+    KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(|_| {
+        StoreError::Refused {
+            operation: "BatchGetItem on Numbers",
+            code: "an incomplete request".to_owned(),
+        }
+    })
+}
+
+fn key(number: &Number) -> HashMap<String, AttributeValue> {
+    HashMap::from([("number".to_owned(), string(number.as_str()))])
+}
+
+fn row(item: Item) -> Result<NumberRow, StoreError> {
+    let item: NumberItem = read(item, "Numbers")?;
+    Ok(NumberRow {
+        number: item
+            .number
+            .parse()
+            .map_err(|_| StoreError::Malformed { table: "Numbers", field: "number" })?,
+        available_at: Timestamp::from_seconds(item.available_at),
+        in_circulation: item.pool_shard.is_some(),
+    })
+}
+
+/// Spreads numbers evenly over the shards of their pool, the same way every time.
+fn shard_of(number: &Number, pool: &Pool) -> u64 {
+    let digest = Sha256::digest(number.as_str().as_bytes());
+    let value = digest.iter().take(8).fold(0, |value: u64, byte| (value << 8) | u64::from(*byte));
+    value % pool.shards
+}
+
+fn provider_name(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Manual => "manual",
+        Provider::Twilio => "twilio",
+        Provider::Exotel => "exotel",
+    }
+}
+
+/// Tells a condition that does not hold (nothing) from an error.
+fn if_condition_holds<T>(
+    result: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
+) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(StoreError::of("UpdateItem on Numbers")(error)),
+    }
+}
