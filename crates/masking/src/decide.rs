@@ -16,7 +16,7 @@ pub enum Asked<'a> {
 }
 
 /// Who is to be on an order, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish<'a> {
     /// The pool to take numbers from.
     pub pool: &'a Pool,
@@ -40,13 +40,13 @@ pub enum Row {
 
 /// What an event does to an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum Decision<'a> {
     /// Nothing, and nothing is said.
     Ignore(Ignored),
     /// Nothing new: say again what the row says.
     AnnounceAgain,
     /// The order becomes this. Roles without a number need one first.
-    Become(Next),
+    Become(Next<'a>),
 }
 
 /// Why an event does nothing.
@@ -62,16 +62,23 @@ pub enum Ignored {
 
 /// What an order becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Next<'a> {
     /// It holds numbers for these people.
     Assigned {
+        /// Who they are.
+        wish: &'a Wish<'a>,
         /// The rules that hold for it.
         terms: Terms,
         /// Until when.
         expires_at: Timestamp,
     },
+    /// It holds none: what it was to hold was over when the event came.
+    Expired {
+        /// What it was to hold.
+        wish: &'a Wish<'a>,
+    },
     /// It holds none for now.
-    Unassigned(Unassigned),
+    Unassigned,
     /// It is over.
     Closed(Closed),
 }
@@ -100,12 +107,12 @@ impl Asked<'_> {
 /// Decides what an event of that version does; the first rule that fits decides.
 ///
 /// An assignment is refused when it names another pool than the order's earlier ones.
-pub fn decide(
+pub fn decide<'a>(
     row: &Row,
     version: u64,
-    asked: &Asked<'_>,
+    asked: &'a Asked<'_>,
     now: Timestamp,
-) -> Result<Decision, Invalid> {
+) -> Result<Decision<'a>, Invalid> {
     if let Some(order) = row.order() {
         match (&order.state, asked) {
             (State::Closed(_), Asked::Close(_)) => return Ok(Decision::AnnounceAgain),
@@ -122,24 +129,28 @@ pub fn decide(
 
     let next = match asked {
         Asked::Close(closed) => Next::Closed(*closed),
-        Asked::Unassign => Next::Unassigned(Unassigned::Told),
+        Asked::Unassign => Next::Unassigned,
         Asked::Assign(wish) => assign(row.order(), wish, now)?,
     };
     Ok(Decision::Become(next))
 }
 
-fn assign(order: Option<&Order>, wish: &Wish<'_>, now: Timestamp) -> Result<Next, Invalid> {
+fn assign<'a>(
+    order: Option<&Order>,
+    wish: &'a Wish<'_>,
+    now: Timestamp,
+) -> Result<Next<'a>, Invalid> {
     if order.and_then(|order| order.pool.as_ref()).is_some_and(|pool| *pool != wish.pool.id) {
         return Err(Invalid::new("pool", "must be the pool of the order's earlier assignments"));
     }
     let latest = now.after(wish.pool.max_order_seconds);
     let expires_at = wish.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
     if expires_at <= now {
-        return Ok(Next::Unassigned(Unassigned::Expired));
+        return Ok(Next::Expired { wish });
     }
     // An order that is amended keeps the terms of its claim.
     let terms = order
         .and_then(|order| order.holding(now))
         .map_or_else(|| Terms::of(wish.pool), |holding| holding.terms);
-    Ok(Next::Assigned { terms, expires_at })
+    Ok(Next::Assigned { wish, terms, expires_at })
 }

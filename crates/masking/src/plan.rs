@@ -202,15 +202,15 @@ impl Change<'_> {
         (!same_row).then_some(plan)
     }
 
-    /// Takes everything back; the order may be assigned again.
-    pub fn unassign(&self, why: Unassigned) -> Plan {
-        let pool = self.row.order().and_then(|order| order.pool.as_ref());
-        self.plan(State::Unassigned(why), pool, &[])
-    }
-
-    /// Takes an assignment that was over when it came: the order holds nothing.
+    /// Takes everything back, since the assignment was over when it came.
     pub fn expire(&self, wish: &Wish<'_>) -> Plan {
         self.plan(State::Unassigned(Unassigned::Expired), Some(&wish.pool.id), &[])
+    }
+
+    /// Takes everything back; the order may be assigned again.
+    pub fn unassign(&self) -> Plan {
+        let pool = self.row.order().and_then(|order| order.pool.as_ref());
+        self.plan(State::Unassigned(Unassigned::Told), pool, &[])
     }
 
     /// Takes everything back, for good.

@@ -1,1 +1,12 @@
-//! stub
+//! Gives an order its numbers.
+//!
+//! Trigger: `order.created` and `order.agent_assigned` on the assign queue.
+//! Promise: no number serves two orders at once, an event that can't be served
+//! now comes again, and what is announced is what the order's row says.
+
+mod handler;
+mod low_water;
+mod stock;
+
+pub use self::handler::{AssignNumbers, handle};
+pub use self::low_water::LowWater;

@@ -1,0 +1,160 @@
+//! Read, decide, plan, write; and again, until the order's row says what the event
+//! asks for.
+//!
+//! Success is judged on the order's row alone. A write whose answer was lost is
+//! found out by reading the row: either it says what was to be written, and the
+//! event is a duplicate of itself, or it does not, and the decision is made anew.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use masking::{
+    Announcement, Asked, Change, Decision, Ignored, Invalid, Learnt, Next, Number, OrderId, Plan,
+    Row, Wish, decide,
+};
+use masking_store::{Commit, Orders, StoreError};
+
+use crate::Clock;
+
+/// One event, on its way into its order's row.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    /// The order.
+    pub order_id: &'a OrderId,
+    /// The version of the event.
+    pub version: u64,
+    /// What it asks.
+    pub asked: Asked<'a>,
+}
+
+/// What came of an event.
+#[derive(Debug)]
+pub enum Applied {
+    /// The row has taken it in, now or earlier; this is what the row says.
+    Says(Announcement),
+    /// It does nothing to the order.
+    Ignored,
+    /// The pool has too few free numbers. What the event ends has ended.
+    Dry,
+}
+
+/// Why an event was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum NotApplied {
+    /// It contradicts the order; it will not be applied later either.
+    #[error(transparent)]
+    Refused(#[from] Invalid),
+    /// The tables did not take it; it may be applied later.
+    #[error(transparent)]
+    Failed(#[from] StoreError),
+    /// Others were at the same rows all the time; it may be applied later.
+    #[error("lost {TRIES} times against other writes of the same rows")]
+    Contended,
+}
+
+/// How often an event is tried before it goes back to its queue.
+const TRIES: u32 = 10;
+
+/// What to write, and whether that is all that the event asks for.
+enum Planned {
+    Whole(Plan),
+    /// The pool is dry; this is what ends all the same.
+    Dry(Option<Plan>),
+}
+
+async fn plan(
+    change: &Change<'_>,
+    next: Next<'_>,
+    take: &impl AsyncFn(&Wish<'_>, usize, HashSet<Number>) -> Result<Vec<Number>, StoreError>,
+) -> Result<Planned, StoreError> {
+    let (wish, terms, expires_at) = match next {
+        Next::Assigned { wish, terms, expires_at } => (wish, terms, expires_at),
+        Next::Expired { wish } => return Ok(Planned::Whole(change.expire(wish))),
+        Next::Unassigned => return Ok(Planned::Whole(change.unassign())),
+        Next::Closed(why) => return Ok(Planned::Whole(change.close(why))),
+    };
+    let fresh = match change.missing(&wish.people) {
+        0 => Vec::new(),
+        missing => take(wish, missing, change.own_numbers()).await?,
+    };
+    Ok(match change.assign(wish, terms, expires_at, fresh) {
+        Some(plan) => Planned::Whole(plan),
+        None => Planned::Dry(change.end_alone(wish, expires_at)),
+    })
+}
+
+/// Applies an event to its order. With `blind`, the first write is tried before
+/// anything is read, which spares the common case a read. `take` finds numbers
+/// that look free, as many as asked for or fewer, and none that the order has.
+pub async fn apply(
+    orders: &Orders,
+    clock: &Clock,
+    step: &Step<'_>,
+    blind: bool,
+    take: impl AsyncFn(&Wish<'_>, usize, HashSet<Number>) -> Result<Vec<Number>, StoreError>,
+) -> Result<Applied, NotApplied> {
+    let mut row = if blind { Row::Unread } else { orders.order(step.order_id).await? };
+    let mut learnt = Learnt::default();
+    let mut failed_once = false;
+
+    for attempt in 0..TRIES {
+        let now = clock();
+        let next = match decide(&row, step.version, &step.asked, now)? {
+            Decision::Ignore(why) => {
+                log_ignored(step, &row, why);
+                return Ok(Applied::Ignored);
+            }
+            Decision::AnnounceAgain => {
+                let order = row.order();
+                return Ok(order.map_or(Applied::Ignored, |it| Applied::Says(it.announcement(now))));
+            }
+            Decision::Become(next) => next,
+        };
+        let (order_id, version) = (step.order_id, step.version);
+        let change = Change { row: &row, order_id, version, learnt: &learnt, now };
+        let (plan, applied) = match plan(&change, next, &take).await? {
+            Planned::Whole(plan) => {
+                let says = plan.order.announcement(now);
+                (plan, Applied::Says(says))
+            }
+            // Only the row tells whether the event needs as many numbers as it seemed.
+            Planned::Dry(_) if matches!(row, Row::Unread) => {
+                row = orders.order(step.order_id).await?;
+                continue;
+            }
+            Planned::Dry(Some(plan)) => (plan, Applied::Dry),
+            Planned::Dry(None) => return Ok(Applied::Dry),
+        };
+        match orders.commit(&plan, now).await {
+            Ok(Commit::Done) => return Ok(applied),
+            Ok(Commit::Moved(found)) => (row, learnt) = (found, Learnt::default()),
+            Ok(Commit::Lost(writes)) => learnt.lost(writes),
+            Ok(Commit::Busy) => pause(attempt).await,
+            Err(error) if failed_once => return Err(error.into()),
+            // It may have been written all the same: the row tells.
+            Err(_) => {
+                failed_once = true;
+                pause(attempt).await;
+                (row, learnt) = (orders.order(step.order_id).await?, Learnt::default());
+            }
+        }
+    }
+    Err(NotApplied::Contended)
+}
+
+fn log_ignored(step: &Step<'_>, row: &Row, why: Ignored) {
+    let message = match why {
+        Ignored::Closed => "ignored an event of a closed order",
+        Ignored::Stale => "ignored a stale event",
+        Ignored::SameVersion => "ignored an event of the version of another one",
+    };
+    let stored_version = row.order().map(|order| order.version);
+    tracing::info!(order.id = %step.order_id, event.version = step.version, stored_version, "{message}");
+}
+
+/// Waits before the next try: a random time, so that those who collided once do
+/// not collide again.
+async fn pause(attempt: u32) {
+    let longest = 20 << attempt.min(5);
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..longest))).await;
+}
