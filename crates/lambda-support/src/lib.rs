@@ -7,4 +7,4 @@ pub mod env;
 mod secret;
 pub mod sqs;
 
-pub use self::secret::Secret;
+pub use self::secret::{Parse, Secret};

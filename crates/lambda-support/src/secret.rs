@@ -12,20 +12,24 @@ const KEPT: Duration = Duration::from_mins(5);
 /// However often a check fails, the secret is not read more often than this.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Makes of a secret's text what is needed, given what the last good text made, or
+/// says what is wrong with it without quoting it. Called once for each new text.
+pub type Parse<T> = fn(last: Option<&T>, text: &str) -> Result<T, String>;
+
 /// A secret and what was made of its text.
 #[derive(Debug)]
 pub struct Secret<T> {
     client: Client,
     id: String,
-    parse: fn(&str) -> T,
+    parse: Parse<T>,
     last: Mutex<Last<T>>,
 }
 
 #[derive(Debug)]
 struct Last<T> {
-    /// What the last readable text gave; kept while the secret can't be read.
+    /// What the last good text gave; kept while there is no other.
     value: Option<T>,
-    text: String,
+    text: Option<String>,
     read_at: Option<Instant>,
 }
 
@@ -35,10 +39,9 @@ struct Last<T> {
 struct SecretError(String);
 
 impl<T: Clone> Secret<T> {
-    /// The secret of that name or ARN; `parse` makes of its text what is needed,
-    /// and logs what is wrong with it: it is called once for each new text.
-    pub fn new(client: Client, id: impl Into<String>, parse: fn(&str) -> T) -> Self {
-        let last = Mutex::new(Last { value: None, text: String::new(), read_at: None });
+    /// The secret of that name or ARN.
+    pub fn new(client: Client, id: impl Into<String>, parse: Parse<T>) -> Self {
+        let last = Mutex::new(Last { value: None, text: None, read_at: None });
         Self { client, id: id.into(), parse, last }
     }
 
@@ -63,16 +66,22 @@ impl<T: Clone> Secret<T> {
             last.read_at = Some(Instant::now());
         }
         match self.read().await {
-            Ok(text) => {
-                let mut last = self.lock();
-                if last.value.is_none() || last.text != text {
-                    last.value = Some((self.parse)(&text));
-                    last.text = text;
-                }
-            }
+            Ok(text) => self.take(text),
             Err(error) => tracing::error!(%error, secret = %self.id, "a secret could not be read"),
         }
         self.lock().value.clone()
+    }
+
+    fn take(&self, text: String) {
+        let mut last = self.lock();
+        if last.text.as_ref() == Some(&text) {
+            return;
+        }
+        match (self.parse)(last.value.as_ref(), &text) {
+            Ok(value) => last.value = Some(value),
+            Err(error) => tracing::error!(%error, secret = %self.id, "a secret can't be used"),
+        }
+        last.text = Some(text);
     }
 
     async fn read(&self) -> Result<String, SecretError> {

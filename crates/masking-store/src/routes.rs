@@ -40,4 +40,13 @@ impl Routes {
             .map_err(StoreError::of("GetItem on Routes"))?;
         answer.item.map(read_route).transpose()
     }
+
+    /// Makes the first request, which opens the connection and its TLS: while a
+    /// function starts it has a full processor, later a fraction of one. What is
+    /// read does not exist, and whether it can be read shows with the first call.
+    pub async fn warm_up(&self) {
+        let request = self.client.get_item().table_name(&self.table);
+        let request = request.key("number", string("-")).key("caller", string("-"));
+        let _ = request.send().await;
+    }
 }

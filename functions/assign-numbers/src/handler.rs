@@ -26,7 +26,7 @@ pub struct AssignNumbers {
     /// The three tables, to write a step of an order.
     pub orders: Orders,
     /// The key of the caller hash; nothing while it can't be read.
-    pub caller_key: Secret<Option<CallerKey>>,
+    pub caller_key: Secret<CallerKey>,
     /// Where events come from and announcements go.
     pub intake: Intake,
     /// Who is told that a pool runs low.
@@ -46,7 +46,7 @@ const WAITS_REMEMBERED: usize = 10_000;
 pub async fn handle(function: &AssignNumbers, event: SqsEvent) -> SqsBatchResponse {
     let batch = Batch {
         function,
-        caller_key: function.caller_key.current().await.flatten(),
+        caller_key: function.caller_key.current().await,
         stock: Stock::new(&function.numbers, (function.clock)()),
     };
     let response = sqs::for_each(event, async |message| batch.handle(message).await).await;

@@ -32,7 +32,9 @@ async fn main() -> Result<(), Error> {
         pools,
         numbers: Numbers::new(dynamodb.clone(), &tables.numbers),
         orders: Orders::new(dynamodb, tables),
-        caller_key: Secret::new(secrets, env::required("SERVICE_SECRET_ARN")?, parse_caller_key),
+        caller_key: Secret::new(secrets, env::required("SERVICE_SECRET_ARN")?, |_, text| {
+            CallerKey::parse(text).map_err(|error| error.to_string())
+        }),
         intake: Intake::new(queue, sqs.clone(), env::required("NUMBER_EVENTS_QUEUE_URL")?),
         low_water: LowWater::new(sqs, env::required("REFILL_QUEUE_URL")?, clock::unix_seconds),
         clock: Box::new(|| Timestamp::from_seconds(clock::unix_seconds())),
@@ -44,10 +46,4 @@ async fn main() -> Result<(), Error> {
         Ok::<_, Error>(assign_numbers::handle(&function, event.payload).await)
     }))
     .await
-}
-
-fn parse_caller_key(secret: &str) -> Option<CallerKey> {
-    CallerKey::parse(secret)
-        .inspect_err(|error| tracing::error!(%error, "the service's secret can't be used"))
-        .ok()
 }
