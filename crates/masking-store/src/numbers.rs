@@ -35,7 +35,7 @@ pub struct FreePage {
 #[derive(Clone, Debug)]
 pub struct PageKey(Item);
 
-/// A number that a pool may hand out, as the index shows it.
+/// A number of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NumberRow {
     /// The number.
@@ -44,6 +44,8 @@ pub struct NumberRow {
     pub available_at: Timestamp,
     /// Whether it is in circulation, or was withdrawn.
     pub in_circulation: bool,
+    /// Who rents it out; the index does not say.
+    pub provider: Option<Provider>,
 }
 
 /// How an import of one number ended.
@@ -76,6 +78,7 @@ struct NumberItem {
     number: String,
     available_at: u64,
     pool_shard: Option<String>,
+    provider: Option<String>,
 }
 
 impl Numbers {
@@ -278,6 +281,9 @@ fn row(item: Item) -> Result<NumberRow, StoreError> {
             .map_err(|_| StoreError::Malformed { table: "Numbers", field: "number" })?,
         available_at: Timestamp::from_seconds(item.available_at),
         in_circulation: item.pool_shard.is_some(),
+        provider: [Provider::Manual, Provider::Twilio, Provider::Exotel]
+            .into_iter()
+            .find(|provider| item.provider.as_deref() == Some(provider_name(*provider))),
     })
 }
 

@@ -183,6 +183,13 @@ impl Pool {
         format!("{}#{shard}", self.id)
     }
 
+    /// How many numbers to rent, when so many are free or about to be, and the
+    /// provider's account holds so many for the pool.
+    pub fn shortfall(&self, free_or_cooling: u64, owned: u64) -> u64 {
+        let wanted = self.target_free.saturating_sub(free_or_cooling);
+        wanted.min(self.max_numbers.saturating_sub(owned))
+    }
+
     /// A shard with fewer free numbers than this means that the pool runs low.
     pub fn low_water_per_shard(&self) -> u64 {
         (self.min_free / self.shards).max(1)
@@ -312,6 +319,18 @@ mod tests {
         for unknown in ["c", "", "A", "+6281211112222"] {
             let error = pools.named(Some(unknown)).unwrap_err();
             assert_eq!(error.to_string(), "pool: must be the id of a pool of this stack");
+        }
+    }
+
+    #[test]
+    fn a_refill_stops_at_the_target_and_at_the_most_that_the_account_may_hold() {
+        let pools = Pools::parse(r#"[{"id":"a","min_free":0,"target_free":10,"max_numbers":15}]"#);
+        let pools = pools.unwrap();
+        let pool = pools.named(None).unwrap();
+        for (free, owned, shortfall) in
+            [(0, 0, 10), (4, 4, 6), (10, 10, 0), (11, 11, 0), (4, 12, 3), (0, 15, 0), (0, 16, 0)]
+        {
+            assert_eq!(pool.shortfall(free, owned), shortfall, "{free} free of {owned}");
         }
     }
 

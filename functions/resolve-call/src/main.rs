@@ -36,6 +36,10 @@ async fn main() -> Result<(), Error> {
 }
 
 /// What is wrong with a part of the secret switches that part off, and no other.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a secret may be unusable as a whole; this one is not"
+)]
 fn parse_providers(
     last: Option<&Arc<ProviderSecret>>,
     secret: &str,

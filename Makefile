@@ -1,0 +1,92 @@
+# Every command that a person or CI runs. `make` alone lists them.
+#
+# Needed on the machine: Rust (rustup reads rust-toolchain.toml), Python 3.11 or newer with its
+# venv module, a C compiler and make. All else goes into .venv and target/, in this folder.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build demo up down env logs test check lint stack-test fmt clean
+
+PYTHON ?= python3
+VENV := .venv
+LOCAL := $(VENV)/bin/python infra/local.py
+
+# The tools' own folder first, so that cargo and sam find cargo-lambda.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+help:  ## List the commands
+	@echo 'Usage: make COMMAND'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'Start with `make demo`. The first time takes some minutes; it needs no AWS account.'
+
+# ---------------------------------------------------------------- Tools
+
+setup: $(VENV)/.installed  ## Install the pinned tools into .venv (the others call it)
+
+$(VENV)/.installed: infra/requirements.txt
+	@command -v cargo > /dev/null || { \
+	  echo 'cargo is missing: install Rust from https://rustup.rs, then try again.' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Python 3.11 or newer is needed. If there is one, name it: make PYTHON=python3.12 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	  echo 'The venv module is missing: apt install python3-venv (or your system'\''s package), then try again.' >&2; exit 1; }
+	@echo '  installing the tools into $(VENV) (about a minute, once)'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# ---------------------------------------------------------------- Run
+
+demo: setup  ## Watch two people phone each other without seeing each other's number
+	@echo '  building the demo (the first time takes some minutes)'
+	@cargo build --locked --package tests --bin demo
+	@$(LOCAL) run --name demo -- cargo run --quiet --locked --package tests --bin demo
+
+up: setup  ## Start the whole stack on this machine, or deploy changes into it
+	@$(LOCAL) up
+
+down: setup  ## End what `up` started
+	@$(LOCAL) down
+
+env: setup  ## Print what points a shell at it: eval "$(make -s env)"
+	@$(LOCAL) env
+
+logs: setup  ## Print what its functions logged
+	@$(LOCAL) logs
+
+# ---------------------------------------------------------------- Build
+
+build: setup  ## Build the functions as they are deployed
+	@$(LOCAL) build
+
+fmt:  ## Format the code
+	cargo fmt --all
+
+clean:  ## Remove what was built (the tools in .venv stay)
+	@! test -e $(VENV)/bin/python || $(LOCAL) down
+	cargo clean
+	rm -rf infra/.aws-sam
+
+# ---------------------------------------------------------------- Test
+
+# In this order, so that the quickest to fail comes first.
+test: lint check stack-test  ## Run all tests: format, lints, unit, handlers, template, end to end
+	@echo
+	@echo 'All passed: format, clippy, template lint, unit and handler tests, end-to-end tests.'
+
+lint: setup  ## Check format, clippy and the template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
+	cfn-lint infra/template.yaml
+	sam validate --lint --template infra/template.yaml
+
+check:  ## Run the tests that need no emulator
+	cargo test --workspace --locked
+
+stack-test: setup  ## Run the end-to-end tests against the deployed template
+	$(LOCAL) run --name test -- cargo test --package tests --features stack --test stack --locked

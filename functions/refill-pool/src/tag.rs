@@ -1,0 +1,34 @@
+//! The name under which a provider's account lists the numbers of a pool. It ties
+//! a number to its pool even when nothing was stored after it was paid for.
+
+use masking::PoolId;
+use sha2::{Digest as _, Sha256};
+
+/// Twilio takes no longer name.
+const LONGEST: usize = 64;
+
+/// The tag of a pool of a stack. A stack's name may be too long to be in it; then
+/// its hash is.
+pub(crate) fn of(stack: &str, pool: &PoolId) -> String {
+    let tag = format!("{stack}/{pool}");
+    if tag.len() <= LONGEST {
+        return tag;
+    }
+    let digest = Sha256::digest(stack.as_bytes());
+    let hash = digest.iter().take(8).fold(0, |hash: u64, byte| (hash << 8) | u64::from(*byte));
+    format!("{hash:016x}/{pool}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_fits_and_tells_stacks_and_pools_apart() {
+        let pool = PoolId::parse("a-pool-with-an-id-of-32-letters-").unwrap();
+        assert_eq!(of("numbers", &pool), "numbers/a-pool-with-an-id-of-32-letters-");
+        let (one, other) = ("a".repeat(128), "b".repeat(128));
+        assert!(of(&one, &pool).len() <= LONGEST);
+        assert_ne!(of(&one, &pool), of(&other, &pool));
+    }
+}

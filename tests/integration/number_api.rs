@@ -1,0 +1,420 @@
+//! The number APIs of the providers, over real HTTP against a provider that can fail.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+use std::time::{Duration, Instant};
+
+use carriers::{ApiError, BuyError, NumberApi, Owned, Problem, ProviderSecret, Terms};
+use masking::{Number, NumberType};
+use serde_json::json;
+use support::provider::{Call, FakeProvider, Fault};
+
+const TAG: &str = "vn/in-blr";
+const FIRST: &str = "+918000000001";
+const SECOND: &str = "+918000000002";
+const THIRD: &str = "+918000000003";
+
+/// Long enough for every answer that comes.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+/// Soon over, for answers that don't come.
+fn at_once() -> Instant {
+    Instant::now() + Duration::from_millis(600)
+}
+
+fn twilio(provider: &FakeProvider) -> NumberApi {
+    let account = secret(provider).twilio_account.expect("the part is complete");
+    NumberApi::twilio(carriers::client().expect("a client"), &account)
+}
+
+fn exotel(provider: &FakeProvider) -> NumberApi {
+    let account = secret(provider).exotel_account.expect("the part is complete");
+    NumberApi::exotel(carriers::client().expect("a client"), &account)
+}
+
+fn secret(provider: &FakeProvider) -> ProviderSecret {
+    let text = json!({ "twilio": provider.twilio_part(), "exotel": provider.exotel_part() });
+    let (secret, invalid) = ProviderSecret::parse(&text.to_string());
+    assert_eq!(invalid, []);
+    secret
+}
+
+/// Both providers, each with a stock of its own.
+async fn providers() -> [(FakeProvider, NumberApi); 2] {
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    let apis = [twilio(&first), exotel(&second)];
+    let [twilio, exotel] = apis;
+    [(first, twilio), (second, exotel)]
+}
+
+fn number(text: &str) -> Number {
+    text.parse().expect("a number")
+}
+
+fn terms() -> Terms {
+    Terms {
+        tag: TAG.to_owned(),
+        voice_url: "https://calls.example.com/calls/twilio".to_owned(),
+        fallback_url: Some("https://fallback.example.com/calls/twilio".to_owned()),
+        address_sid: Some("AD1".to_owned()),
+        bundle_sid: Some("BU1".to_owned()),
+    }
+}
+
+fn sorted(owned: &[Owned]) -> Vec<&str> {
+    let mut numbers: Vec<&str> = owned.iter().map(|owned| owned.number.as_str()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[track_caller]
+fn is_status<T: std::fmt::Debug>(result: Result<T, ApiError>, expected: u16) {
+    match result.expect_err("the call is refused").problem {
+        Problem::Status { status, .. } => assert_eq!(status, expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn lists_what_the_account_has_under_the_tag_and_nothing_else() {
+    for (provider, api) in providers().await {
+        provider.given_owned(FIRST, TAG);
+        provider.given_owned(SECOND, "vn/in-blr-2");
+        provider.given_owned(THIRD, TAG);
+
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert!(listing.is_complete());
+        assert_eq!(sorted(&listing.numbers), [FIRST, THIRD]);
+        assert_eq!(listing.numbers[0].provider_id, provider.owned()[0].sid);
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_numbers_is_a_complete_listing() {
+    for (_, api) in providers().await {
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert!(listing.is_complete() && listing.numbers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn reads_a_list_of_many_pages_to_its_end() {
+    for count in [6, 7, 8] {
+        for (provider, api) in providers().await {
+            provider.given_page_size(2);
+            for i in 0..count {
+                provider.given_owned(&format!("+9180000010{i:02}"), TAG);
+            }
+            let listing = api.owned(TAG, soon()).await.expect("a listing");
+            assert!(listing.is_complete(), "{:?}", listing.cut_short);
+            assert_eq!(listing.numbers.len(), count);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_later_page_fails_is_not_complete() {
+    for (provider, api) in providers().await {
+        provider.given_page_size(1);
+        provider.given_owned(FIRST, TAG);
+        provider.given_owned(SECOND, TAG);
+        // The first page comes; the fault meets the second.
+        provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
+        provider.fail_next(Call::List, Fault::WebPage);
+
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert_eq!(sorted(&listing.numbers), [FIRST]);
+        assert!(!listing.is_complete());
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_a_way_to_its_end_is_not_complete() {
+    let provider = FakeProvider::start().await;
+    provider.given_owned(FIRST, TAG);
+    let base = provider.base_url();
+    for next in [
+        // In circles, to someone else, and to nowhere.
+        json!("/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers.json"),
+        json!("https://elsewhere.example.com/2010-04-01/"),
+        json!("//elsewhere.example.com/2010-04-01/"),
+        json!(format!("{base}0/")),
+        json!("http://["),
+    ] {
+        provider.given_next_page(next.clone());
+        let listing = twilio(&provider).owned(TAG, soon()).await.expect("a listing");
+        assert_eq!(sorted(&listing.numbers), [FIRST], "{next}");
+        let problem = listing.cut_short.expect("it does not end").problem;
+        assert!(matches!(problem, Problem::Endless), "{next} {problem:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_page_is_complete_if_the_page_is_not_full() {
+    for (page_size, complete) in [(3, true), (2, false)] {
+        let provider = FakeProvider::start().await;
+        provider.given_pages_are_ignored();
+        provider.given_page_size(page_size);
+        provider.given_owned(FIRST, TAG);
+        provider.given_owned(SECOND, TAG);
+
+        let listing = exotel(&provider).owned(TAG, soon()).await.expect("a listing");
+        assert_eq!(sorted(&listing.numbers), [FIRST, SECOND]);
+        assert_eq!(listing.is_complete(), complete);
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_can_not_be_read_leaves_the_listing_incomplete() {
+    for (provider, api) in providers().await {
+        provider.given_owned(FIRST, TAG);
+        provider.given_owned("12", TAG);
+        provider.given_owned("13", "another");
+
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert_eq!(sorted(&listing.numbers), [FIRST]);
+        assert!(!listing.is_complete());
+    }
+}
+
+#[tokio::test]
+async fn nonsense_is_an_error_and_never_an_empty_list() {
+    for fault in [Fault::WebPage, Fault::EmptyObject] {
+        for (provider, api) in providers().await {
+            provider.given_owned(FIRST, TAG);
+            provider.fail_next(Call::List, fault.clone());
+            provider.fail_next(Call::Search, fault.clone());
+
+            let error = api.owned(TAG, soon()).await.expect_err("nonsense");
+            assert!(matches!(error.problem, Problem::Nonsense), "{error:?}");
+            let found = api.available("IN", NumberType::Local, 5, soon()).await;
+            let error = found.expect_err("nonsense");
+            assert!(matches!(error.problem, Problem::Nonsense), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn asks_again_after_a_moment_when_the_provider_is_busy_or_unwell() {
+    for (provider, api) in providers().await {
+        provider.given_owned(FIRST, TAG);
+        provider.fail_next(Call::List, Fault::TooManyRequests(1));
+        provider.fail_next(Call::List, Fault::Status(503, 20503));
+        let before = Instant::now();
+
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert_eq!(sorted(&listing.numbers), [FIRST]);
+        assert!(Duration::from_secs(1) <= before.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn gives_up_when_patience_would_outlast_the_deadline() {
+    for (provider, api) in providers().await {
+        provider.fail_next(Call::List, Fault::TooManyRequests(3600));
+        is_status(api.owned(TAG, soon()).await, 429);
+
+        provider.fail_next(Call::Search, Fault::Silence);
+        let before = Instant::now();
+        let found = api.available("IN", NumberType::Local, 5, at_once()).await;
+        assert!(matches!(found.expect_err("no answer").problem, Problem::NoAnswer(_)));
+        assert!(before.elapsed() < Duration::from_secs(2));
+    }
+}
+
+#[tokio::test]
+async fn refused_credentials_are_not_tried_again() {
+    for (provider, api) in providers().await {
+        provider.given_password("another");
+        is_status(api.owned(TAG, soon()).await, 401);
+        assert_eq!(provider.calls(Call::List).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_can_be_rotated_without_a_pause() {
+    let provider = FakeProvider::start().await;
+    provider.given_available(&[FIRST]);
+    let mut part = provider.twilio_part();
+    part["auth_tokens"] = json!(["password-1", "password-2"]);
+    let (secret, _) = ProviderSecret::parse(&json!({ "twilio": part }).to_string());
+    let account = secret.twilio_account.expect("the part is complete");
+    let api = NumberApi::twilio(carriers::client().expect("a client"), &account);
+
+    api.owned(TAG, soon()).await.expect("the first is good");
+    provider.given_password("password-2");
+    api.owned(TAG, soon()).await.expect("the second is good");
+    api.buy(&number(FIRST), &terms(), soon()).await.expect("bought");
+    assert_eq!(provider.orders(), [FIRST]);
+}
+
+#[tokio::test]
+async fn finds_numbers_of_the_country_and_kind() {
+    for (provider, api) in providers().await {
+        provider.given_available(&[FIRST, SECOND, THIRD]);
+        for (number_type, twilio, exotel) in [
+            (NumberType::Local, "/IN/Local.json", "/IN/Landline"),
+            (NumberType::Mobile, "/IN/Mobile.json", "/IN/Mobile"),
+            (NumberType::TollFree, "/IN/TollFree.json", "/IN/TollFree"),
+        ] {
+            let found = api.available("IN", number_type, 2, soon()).await.expect("numbers");
+            assert_eq!(found, [number(FIRST), number(SECOND)]);
+            let searches = provider.calls(Call::Search);
+            let asked = searches.last().expect("a search");
+            let path = asked.split('?').next().expect("a path");
+            assert!(path.ends_with(twilio) || path.ends_with(exotel), "{asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn buys_a_number_with_all_that_belongs_to_it_in_one_call() {
+    let provider = FakeProvider::start().await;
+    provider.given_available(&[FIRST]);
+    let bought = twilio(&provider).buy(&number(FIRST), &terms(), soon()).await.expect("bought");
+
+    let owned = provider.owned().remove(0);
+    assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
+    assert_eq!(owned.tag, TAG);
+    assert_eq!(owned.voice_url, terms().voice_url);
+    assert_eq!(Some(owned.fallback_url), terms().fallback_url);
+    assert_eq!((owned.address_sid.as_str(), owned.bundle_sid.as_str()), ("AD1", "BU1"));
+    assert_eq!(provider.calls(Call::List).len(), 0);
+}
+
+#[tokio::test]
+async fn exotel_puts_a_bought_number_on_the_flow() {
+    let provider = FakeProvider::start().await;
+    provider.given_available(&[FIRST]);
+    let bought = exotel(&provider).buy(&number(FIRST), &terms(), soon()).await.expect("bought");
+
+    let owned = provider.owned().remove(0);
+    assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
+    assert_eq!(owned.tag, TAG);
+    assert_eq!(
+        owned.voice_url,
+        "http://my.exotel.com/AC00000000000000000000000000000001/exoml/start_voice/42"
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_someone_else_took_is_told_from_a_refusal() {
+    for (provider, api) in providers().await {
+        provider.given_available(&[FIRST, SECOND]);
+        provider.given_taken(FIRST);
+        let taken = api.buy(&number(FIRST), &terms(), soon()).await;
+        assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
+
+        for status in [400, 401, 403] {
+            provider.fail_next(Call::Buy, Fault::Status(status, 21631));
+            let refused = api.buy(&number(SECOND), &terms(), soon()).await;
+            assert!(matches!(refused, Err(BuyError::Refused(_))), "{refused:?}");
+        }
+        assert!(provider.purchases().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_must_wait_says_for_how_long() {
+    for (provider, api) in providers().await {
+        provider.given_available(&[FIRST]);
+        provider.fail_next(Call::Buy, Fault::TooManyRequests(7));
+        match api.buy(&number(FIRST), &terms(), soon()).await {
+            Err(BuyError::RateLimited { retry_after, .. }) => {
+                assert_eq!(retry_after, Some(Duration::from_secs(7)));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(provider.purchases().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_whose_answer_is_lost_is_found_and_not_repeated() {
+    for fault in [Fault::Silence, Fault::Status(500, 1), Fault::WebPage, Fault::EmptyObject] {
+        for (provider, api) in providers().await {
+            provider.given_owned(SECOND, "another");
+            provider.given_available(&[FIRST]);
+            provider.lose_next_sale(fault.clone());
+
+            let deadline = Instant::now() + Duration::from_secs(2);
+            let bought = api.buy(&number(FIRST), &terms(), deadline).await.expect("bought");
+            assert_eq!(bought.number.as_str(), FIRST);
+            assert_eq!(bought.provider_id, provider.owned()[1].sid);
+            assert_eq!((provider.orders().len(), provider.purchases().len()), (1, 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_failed_is_not_taken_for_one() {
+    for (provider, api) in providers().await {
+        provider.given_available(&[FIRST]);
+        provider.fail_next(Call::Buy, Fault::Status(500, 1));
+        let failed = api.buy(&number(FIRST), &terms(), soon()).await;
+        assert!(matches!(failed, Err(BuyError::Unconfirmed(_))), "{failed:?}");
+        assert_eq!(provider.calls(Call::List).len(), 1);
+
+        // Now the lookup fails too.
+        provider.lose_next_sale(Fault::Status(500, 1));
+        provider.fail_next(Call::List, Fault::Status(403, 1));
+        let unknown = api.buy(&number(FIRST), &terms(), soon()).await;
+        assert!(matches!(unknown, Err(BuyError::Unconfirmed(_))), "{unknown:?}");
+        // It was bought after all: the next listing has it.
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert_eq!(sorted(&listing.numbers), [FIRST]);
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_serves_something_else_is_not_mistaken_for_the_one_ordered() {
+    for (provider, api) in providers().await {
+        provider.given_owned(FIRST, "another");
+        provider.fail_next(Call::Buy, Fault::Status(500, 1));
+        let taken = api.buy(&number(FIRST), &terms(), soon()).await;
+        assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_ordered_when_there_is_no_time_or_no_connection() {
+    for (provider, api) in providers().await {
+        provider.given_available(&[FIRST]);
+        let late = api.buy(&number(FIRST), &terms(), Instant::now()).await;
+        assert!(matches!(late, Err(BuyError::Unconfirmed(_))), "{late:?}");
+        assert!(provider.orders().is_empty());
+    }
+    // The port is one that nothing listens on.
+    let part = json!({
+        "account_sid": "AC1", "auth_tokens": ["a"], "base_url": "http://127.0.0.1:1",
+    });
+    let (secret, _) = ProviderSecret::parse(&json!({ "twilio": part }).to_string());
+    let account = secret.twilio_account.expect("the part is complete");
+    let api = NumberApi::twilio(carriers::client().expect("a client"), &account);
+    match api.buy(&number(FIRST), &terms(), at_once()).await {
+        Err(BuyError::Unconfirmed(error)) => {
+            assert!(matches!(error.problem, Problem::NotReached(_)), "{error:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_error_quotes_neither_credentials_nor_the_account() {
+    for (provider, api) in providers().await {
+        provider.fail_next(Call::List, Fault::Silence);
+        provider.fail_next(Call::Buy, Fault::Status(400, 21631));
+        let errors = [
+            format!("{:?}", api.owned(TAG, at_once()).await.expect_err("silence")),
+            format!("{:?}", api.buy(&number(FIRST), &terms(), soon()).await.expect_err("refused")),
+            format!("{api:?}"),
+        ];
+        for error in &errors {
+            assert!(!error.contains("password-1") && !error.contains("key-1"), "{error}");
+        }
+        for error in &errors[..2] {
+            assert!(!error.contains("AC000") && !error.contains(FIRST), "{error}");
+        }
+    }
+}
