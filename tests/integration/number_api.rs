@@ -166,6 +166,19 @@ async fn a_server_that_does_not_page_is_complete_if_the_page_is_not_full() {
 }
 
 #[tokio::test]
+async fn a_page_shorter_than_claimed_is_not_taken_for_the_last() {
+    let provider = FakeProvider::start().await;
+    provider.given_page_size_is_echoed();
+    provider.given_page_size(1);
+    provider.given_owned(FIRST, TAG);
+    provider.given_owned(SECOND, TAG);
+
+    let listing = exotel(&provider).owned(TAG, soon()).await.expect("a listing");
+    assert_eq!(sorted(&listing.numbers), [FIRST, SECOND]);
+    assert!(listing.is_complete());
+}
+
+#[tokio::test]
 async fn a_number_that_can_not_be_read_leaves_the_listing_incomplete() {
     for (provider, api) in providers().await {
         provider.given_owned(FIRST, TAG);

@@ -1,0 +1,181 @@
+//! Exotel's number API (`v2_beta`).
+//!
+//! Its documentation is thin: how a list is paged and how errors look is not
+//! said, and numbers come in E.164 or in national form. So nothing here relies on it.
+//! Source: the reference on Exotel's developer site, and public code that uses it.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use masking::{Number, NumberType};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+
+use super::{Account, Country};
+use crate::http::{ApiError, Http, Problem};
+use crate::numbers::{Entries, Entry, Terms};
+
+pub(crate) const LIST: &str = "Exotel: list numbers";
+const SEARCH: &str = "Exotel: search numbers";
+const BUY: &str = "Exotel: buy a number";
+
+/// The statuses that can mean that someone else has the number. Not documented;
+/// any other refusal concerns the account.
+pub(crate) const NOT_AVAILABLE: [u16; 2] = [404, 409];
+
+/// What a page has if the server takes our word for it.
+const PAGE_SIZE: usize = 50;
+
+/// Exotel's number API, opened with [`NumberApi::exotel`](crate::NumberApi::exotel).
+#[derive(Clone, Debug)]
+pub struct Api {
+    http: Http,
+    account_sid: String,
+    app_id: String,
+    country: Country,
+}
+
+#[derive(Deserialize)]
+struct Candidate {
+    phone_number: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    incoming_phone_numbers: Vec<Incoming>,
+    page_size: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Incoming {
+    sid: String,
+    phone_number: String,
+    /// Null, perhaps, for a number that was never named.
+    friendly_name: Option<String>,
+    country: Option<String>,
+}
+
+impl Api {
+    pub(crate) fn new(client: Client, account: &Account) -> Self {
+        Self {
+            http: Http {
+                client,
+                base: account.base_url.clone(),
+                user: account.api_key.clone(),
+                passwords: vec![account.api_token.clone()],
+            },
+            account_sid: account.account_sid.clone(),
+            app_id: account.app_id.clone(),
+            country: account.country,
+        }
+    }
+
+    pub(crate) async fn available(
+        &self,
+        country: &str,
+        number_type: NumberType,
+        deadline: Instant,
+    ) -> Result<Vec<Number>, ApiError> {
+        let kind = match number_type {
+            NumberType::Local => "Landline",
+            NumberType::Mobile => "Mobile",
+            NumberType::TollFree => "TollFree",
+        };
+        let url = self.url(&["AvailablePhoneNumbers", country, kind], &[]);
+        let found: Vec<Candidate> =
+            self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;
+        let read = |candidate: &Candidate| self.number(&candidate.phone_number, Some(country));
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    /// Orders a number and puts it on the flow; returns Exotel's id of it.
+    pub(crate) async fn order(
+        &self,
+        number: &Number,
+        terms: &Terms,
+        deadline: Instant,
+    ) -> Result<String, ApiError> {
+        // The flow's name, not an address that anything is sent to: `http` is how it is written.
+        let flow =
+            format!("http://my.exotel.com/{}/exoml/start_voice/{}", self.account_sid, self.app_id);
+        let form =
+            [("PhoneNumber", number.as_str()), ("FriendlyName", &terms.tag), ("VoiceUrl", &flow)];
+        let url = self.url(&["IncomingPhoneNumbers"], &[]);
+        let bought: Incoming =
+            self.http.post(&url, &form, deadline).await.map_err(ApiError::at(BUY))?;
+        if self.number(&bought.phone_number, bought.country.as_deref()).as_ref() == Some(number) {
+            Ok(bought.sid)
+        } else {
+            Err(ApiError { call: BUY, problem: Problem::Nonsense })
+        }
+    }
+
+    /// Lists all that the account has. Only a first page that fails is an error.
+    pub(crate) async fn all(&self, deadline: Instant) -> Result<Entries, ApiError> {
+        let first = self.page(0, deadline).await.map_err(ApiError::at(LIST))?;
+        let mut entries = Vec::new();
+        let cut_short = self.follow(first, &mut entries, deadline).await.err();
+        Ok(Entries { entries, cut_short: cut_short.map(ApiError::at(LIST)) })
+    }
+
+    /// Reads page after page. The end is an empty page, or a short one after which
+    /// there is nothing new: a short one alone may be a server with smaller pages,
+    /// and to mistake it for the end would give live numbers up as lost.
+    async fn follow(
+        &self,
+        mut page: Page,
+        entries: &mut Vec<Entry>,
+        deadline: Instant,
+    ) -> Result<(), Problem> {
+        let mut seen = HashSet::new();
+        let mut short = false;
+        for next in 1.. {
+            let length = page.incoming_phone_numbers.len();
+            if length == 0 {
+                return Ok(());
+            }
+            let known = seen.len();
+            for incoming in page.incoming_phone_numbers {
+                if seen.insert(incoming.sid.clone()) {
+                    entries.push(self.entry(incoming));
+                }
+            }
+            if seen.len() == known {
+                // The server repeats itself: it does not page the way it was asked to.
+                return if short { Ok(()) } else { Err(Problem::Endless) };
+            }
+            short = page.page_size.is_some_and(|size| length < size);
+            page = match self.page(next, deadline).await {
+                Ok(page) => page,
+                // No such page.
+                Err(Problem::Status { status: 400 | 404, .. }) if short => return Ok(()),
+                Err(problem) => return Err(problem),
+            };
+        }
+        Err(Problem::Endless)
+    }
+
+    async fn page(&self, page: usize, deadline: Instant) -> Result<Page, Problem> {
+        let query = [("Page", &*page.to_string()), ("PageSize", &*PAGE_SIZE.to_string())];
+        self.http.get(&self.url(&["IncomingPhoneNumbers"], &query), deadline).await
+    }
+
+    fn url(&self, rest: &[&str], query: &[(&str, &str)]) -> Url {
+        let path = [&["v2_beta", "Accounts", &self.account_sid], rest].concat();
+        self.http.url(&path, query)
+    }
+
+    fn entry(&self, incoming: Incoming) -> Entry {
+        Entry {
+            number: self.number(&incoming.phone_number, incoming.country.as_deref()),
+            provider_id: incoming.sid,
+            tag: incoming.friendly_name.unwrap_or_default(),
+        }
+    }
+
+    /// Reads a number in national form by its own country, if that is said.
+    fn number(&self, text: &str, country: Option<&str>) -> Option<Number> {
+        let country = country.and_then(Country::parse).unwrap_or(self.country);
+        country.e164(text)?.parse().ok()
+    }
+}

@@ -1,0 +1,279 @@
+//! HTTP with a provider's number API: time limits, careful repeats, and errors
+//! that say what to do and quote nothing.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::secret::Secret;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a question is put before its failure is believed.
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A provider's API could not be used. It never quotes what the provider said,
+/// nor an address: both may hold anything.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} failed")]
+pub struct ApiError {
+    /// Which call failed, such as `Twilio: list numbers`.
+    pub call: &'static str,
+    /// What went wrong.
+    #[source]
+    pub problem: Problem,
+}
+
+/// What went wrong with a call of an API.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The provider answered that it won't.
+    #[error("status {status}{}{}", code_of(*.code), advice(*.status))]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The provider's own code, which its documentation explains.
+        code: Option<i64>,
+        /// How long the provider wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is not what the API is documented to say. A proxy, or a change
+    /// of the API.
+    #[error("the answer is not of the documented form")]
+    Nonsense,
+    /// No connection came about; nothing was sent.
+    #[error("no connection: check `base_url` or `subdomain`, and the network")]
+    NotReached(#[source] reqwest::Error),
+    /// No answer came, or it broke off; what was asked may have been done.
+    #[error("no answer")]
+    NoAnswer(#[source] reqwest::Error),
+    /// There was no time left; nothing was sent.
+    #[error("no time left for it: the next check goes on")]
+    OutOfTime,
+    /// The list has pages that lead in circles, elsewhere, or nowhere.
+    #[error("the list's pages can't be followed to its end")]
+    Endless,
+    /// The list has a number that can't be read, under the tag that was asked for.
+    #[error("the list holds a number that is not in E.164 form")]
+    UnreadableNumber,
+}
+
+/// One provider's API, and who we are there.
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub(crate) client: Client,
+    pub(crate) base: Url,
+    pub(crate) user: String,
+    /// While a password is being exchanged, there are two.
+    pub(crate) passwords: Vec<Secret>,
+}
+
+/// Hides the user as well: Exotel's is half of a secret.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// An answer, whatever its status.
+struct Reply {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// Makes the client that all number APIs share. It follows no redirect: a request
+/// with credentials goes where the operator said.
+pub fn client() -> Result<Client, reqwest::Error> {
+    // Fails if another part of the process has chosen already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(ATTEMPT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+impl ApiError {
+    pub(crate) fn at(call: &'static str) -> impl FnOnce(Problem) -> Self {
+        move |problem| Self { call, problem }
+    }
+}
+
+impl Problem {
+    /// Whether the same question may be answered a moment later.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 429 || 500 <= *status,
+            Self::NotReached(_) | Self::NoAnswer(_) => true,
+            _ => false,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Http {
+    /// Makes an address of the API; the segments are escaped.
+    pub(crate) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Asks a question, again if the provider is busy or unwell, until the deadline.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        deadline: Instant,
+    ) -> Result<T, Problem> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            let problem = match self.attempt(|| self.client.get(url.clone()), deadline).await {
+                Err(problem) if problem.passes() => problem,
+                settled => return settled,
+            };
+            let wait = problem.retry_after().unwrap_or(pause);
+            if left(deadline) <= wait {
+                return Err(problem);
+            }
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+        }
+        self.attempt(|| self.client.get(url.clone()), deadline).await
+    }
+
+    /// Asks for something to be done, once: whether it may be asked again is for
+    /// the caller to know.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<T, Problem> {
+        self.attempt(|| self.client.post(url.clone()).form(form), deadline).await
+    }
+
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        deadline: Instant,
+    ) -> Result<T, Problem> {
+        let mut reply = None;
+        for password in &self.passwords {
+            let request = request().basic_auth(&self.user, Some(password.reveal()));
+            let answer = send(request, deadline).await?;
+            let unknown = answer.status == StatusCode::UNAUTHORIZED;
+            reply = Some(answer);
+            if !unknown {
+                break;
+            }
+        }
+        reply.ok_or(Problem::OutOfTime)?.read()
+    }
+}
+
+async fn send(request: RequestBuilder, deadline: Instant) -> Result<Reply, Problem> {
+    let left = left(deadline);
+    if left.is_zero() {
+        return Err(Problem::OutOfTime);
+    }
+    let response = request.timeout(left.min(ATTEMPT_TIMEOUT)).send().await.map_err(transport)?;
+    let status = response.status();
+    let retry_after = (response.headers().get(RETRY_AFTER))
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let body = response.bytes().await.map_err(transport)?.to_vec();
+    Ok(Reply { status, retry_after, body })
+}
+
+impl Reply {
+    fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        if self.status.is_success() {
+            // The parser's own error quotes what it chokes on.
+            return serde_json::from_slice(&self.body).map_err(|_| Problem::Nonsense);
+        }
+        Err(Problem::Status {
+            status: self.status.as_u16(),
+            code: error_code(&self.body),
+            retry_after: self.retry_after,
+        })
+    }
+}
+
+/// Finds the code in Twilio's `{"code":…}` or Exotel's `{"RestException":{"Code":…}}`.
+fn error_code(body: &[u8]) -> Option<i64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let code = body.get("code").or_else(|| body.get("RestException")?.get("Code"))?;
+    code.as_i64().or_else(|| code.as_str()?.parse().ok())
+}
+
+fn transport(error: reqwest::Error) -> Problem {
+    let not_sent = error.is_connect() || error.is_builder();
+    // An address has the account and the number in it.
+    let error = error.without_url();
+    if not_sent { Problem::NotReached(error) } else { Problem::NoAnswer(error) }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn code_of(code: Option<i64>) -> String {
+    code.map(|code| format!(", code {code}")).unwrap_or_default()
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 => ": check the account in the provider secret, and what it may do",
+        429 => ": too many requests, the next check goes on",
+        500.. => ": the provider is unwell, the next check goes on",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_code_of_either_provider_and_no_text() {
+        for (body, expected) in [
+            (r#"{"code":21422,"message":"+6281211112222"}"#, Some(21422)),
+            (r#"{"RestException":{"Status":400,"Code":"1010"}}"#, Some(1010)),
+            (r#"{"RestException":{"Code":1010}}"#, Some(1010)),
+            (r#"{"code":"number +6281211112222"}"#, None),
+            ("<html>", None),
+            ("[]", None),
+        ] {
+            assert_eq!(error_code(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let problem = Problem::Status { status: 401, code: Some(20003), retry_after: None };
+        assert_eq!(
+            problem.to_string(),
+            "status 401, code 20003: check the account in the provider secret, and what it may do"
+        );
+        let problem = Problem::Status { status: 400, code: None, retry_after: None };
+        assert_eq!(problem.to_string(), "status 400");
+    }
+}

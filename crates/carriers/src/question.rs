@@ -1,0 +1,48 @@
+//! What a provider asks when someone has dialled one of our numbers.
+
+use masking::{CallerId, Invalid, Number, Phone};
+
+/// Who is calling, and which number was dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Who is calling; [`Invalid`] if that is neither a phone nor withheld.
+    pub caller: Result<CallerId, Invalid>,
+    /// Which number was dialled; [`Invalid`] if it is missing or is no number.
+    pub called: Result<Number, Invalid>,
+    /// The provider's id of the call, for the log; none if it has a form that
+    /// could be anything else.
+    pub call_id: Option<String>,
+}
+
+impl Question {
+    /// Returns the two that name a route, if both are known. The telephone
+    /// providers get the answer to a withheld caller if they are not.
+    pub fn parties(&self) -> Option<(&Phone, &Number)> {
+        match (&self.caller, &self.called) {
+            (Ok(CallerId::Shown(caller)), Ok(called)) => Some((caller, called)),
+            _ => None,
+        }
+    }
+}
+
+/// Lets through what looks like a provider's call id: it goes to the log, where a
+/// phone must never stand. No provider's id begins with `+` or is as short as a phone.
+pub(crate) fn call_id(text: Option<&str>) -> Option<String> {
+    let valid = |id: &&str| {
+        (20..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    text.filter(valid).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_id_can_not_be_a_phone() {
+        assert!(call_id(Some("CA00000000000000000000000000000001")).is_some());
+        for text in ["", "+6281211112222", "6281211112222", "CA1 +6281211112222 0000000000"] {
+            assert_eq!(call_id(Some(text)), None, "{text}");
+        }
+    }
+}

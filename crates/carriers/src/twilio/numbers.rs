@@ -1,0 +1,215 @@
+//! Twilio's number API.
+//! Source: Twilio's `OpenAPI` description, and its page on each error code.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use masking::{Number, NumberType};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+
+use super::Account;
+use crate::http::{ApiError, Http, Problem};
+use crate::numbers::{Entries, Entry, Terms};
+
+pub(crate) const LIST: &str = "Twilio: list numbers";
+const SEARCH: &str = "Twilio: search numbers";
+const BUY: &str = "Twilio: buy a number";
+const FIND: &str = "Twilio: find a number";
+
+/// The error code for a number that someone else has, or that Twilio hasn't.
+pub(crate) const NOT_AVAILABLE: i64 = 21422;
+
+/// The most that a page may have.
+const PAGE_SIZE: usize = 1000;
+
+/// Twilio's number API, opened with [`NumberApi::twilio`](crate::NumberApi::twilio).
+#[derive(Clone, Debug)]
+pub struct Api {
+    http: Http,
+}
+
+#[derive(Deserialize)]
+struct Available {
+    available_phone_numbers: Vec<Candidate>,
+}
+
+#[derive(Deserialize)]
+struct Candidate {
+    phone_number: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    incoming_phone_numbers: Vec<Incoming>,
+    /// Null on the last page. A page that does not say is not known to be the last.
+    #[serde(default, deserialize_with = "said")]
+    next_page_uri: Next,
+}
+
+#[derive(Deserialize)]
+struct Incoming {
+    sid: String,
+    phone_number: String,
+    friendly_name: Option<String>,
+}
+
+#[derive(Default)]
+enum Next {
+    #[default]
+    Unsaid,
+    Nothing,
+    Page(String),
+}
+
+impl Api {
+    pub(crate) fn new(client: Client, account: &Account) -> Self {
+        Self {
+            http: Http {
+                client,
+                base: account.base_url.clone(),
+                user: account.account_sid.clone(),
+                passwords: account.auth_tokens.iter().cloned().collect(),
+            },
+        }
+    }
+
+    pub(crate) async fn tagged(&self, tag: &str, deadline: Instant) -> Result<Entries, ApiError> {
+        let size = PAGE_SIZE.to_string();
+        self.list(LIST, self.incoming(&[("FriendlyName", tag), ("PageSize", &size)]), deadline)
+            .await
+    }
+
+    pub(crate) async fn numbered(
+        &self,
+        number: &Number,
+        deadline: Instant,
+    ) -> Result<Entries, ApiError> {
+        self.list(FIND, self.incoming(&[("PhoneNumber", number.as_str())]), deadline).await
+    }
+
+    pub(crate) async fn available(
+        &self,
+        country: &str,
+        number_type: NumberType,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Number>, ApiError> {
+        let kind = match number_type {
+            NumberType::Local => "Local.json",
+            NumberType::Mobile => "Mobile.json",
+            NumberType::TollFree => "TollFree.json",
+        };
+        let size = limit.clamp(1, PAGE_SIZE).to_string();
+        let url = self.http.url(
+            &["2010-04-01", "Accounts", &self.http.user, "AvailablePhoneNumbers", country, kind],
+            &[("VoiceEnabled", "true"), ("PageSize", &size)],
+        );
+        let found: Available = self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;
+        let numbers = found.available_phone_numbers.iter();
+        Ok(numbers.filter_map(|candidate| candidate.phone_number.parse().ok()).collect())
+    }
+
+    /// Orders a number; returns Twilio's id of it.
+    pub(crate) async fn order(
+        &self,
+        number: &Number,
+        terms: &Terms,
+        deadline: Instant,
+    ) -> Result<String, ApiError> {
+        let mut form = vec![
+            ("PhoneNumber", number.as_str()),
+            ("FriendlyName", &terms.tag),
+            ("VoiceUrl", &terms.voice_url),
+            ("VoiceMethod", "POST"),
+        ];
+        if let Some(url) = &terms.fallback_url {
+            form.extend([("VoiceFallbackUrl", url.as_str()), ("VoiceFallbackMethod", "POST")]);
+        }
+        form.extend(terms.address_sid.iter().map(|sid| ("AddressSid", sid.as_str())));
+        form.extend(terms.bundle_sid.iter().map(|sid| ("BundleSid", sid.as_str())));
+
+        let bought: Incoming = self
+            .http
+            .post(&self.incoming(&[]), &form, deadline)
+            .await
+            .map_err(ApiError::at(BUY))?;
+        if bought.phone_number == number.as_str() {
+            Ok(bought.sid)
+        } else {
+            Err(ApiError { call: BUY, problem: Problem::Nonsense })
+        }
+    }
+
+    fn incoming(&self, query: &[(&str, &str)]) -> Url {
+        let path = ["2010-04-01", "Accounts", &self.http.user, "IncomingPhoneNumbers.json"];
+        self.http.url(&path, query)
+    }
+
+    /// Reads a list page by page. Only a first page that fails is an error.
+    async fn list(
+        &self,
+        call: &'static str,
+        first: Url,
+        deadline: Instant,
+    ) -> Result<Entries, ApiError> {
+        let page = self.http.get(&first, deadline).await.map_err(ApiError::at(call))?;
+        let mut visited = HashSet::from([first.clone()]);
+        let mut entries = Vec::new();
+        let cut_short = self.follow(page, &mut visited, &mut entries, deadline).await.err();
+        Ok(Entries { entries, cut_short: cut_short.map(ApiError::at(call)) })
+    }
+
+    async fn follow(
+        &self,
+        mut page: Page,
+        visited: &mut HashSet<Url>,
+        entries: &mut Vec<Entry>,
+        deadline: Instant,
+    ) -> Result<(), Problem> {
+        loop {
+            entries.extend(page.incoming_phone_numbers.into_iter().map(Entry::from));
+            let uri = match page.next_page_uri {
+                Next::Nothing => return Ok(()),
+                Next::Unsaid => return Err(Problem::Endless),
+                Next::Page(uri) => uri,
+            };
+            let next = self.http.base.join(&uri).map_err(|_| Problem::Endless)?;
+            // The credentials go with it: nowhere but to the API itself.
+            let same_origin = next.origin() == self.http.base.origin();
+            if !same_origin || !visited.insert(next.clone()) {
+                return Err(Problem::Endless);
+            }
+            page = self.http.get(&next, deadline).await?;
+        }
+    }
+}
+
+impl From<Incoming> for Entry {
+    fn from(incoming: Incoming) -> Self {
+        Self {
+            number: incoming.phone_number.parse().ok(),
+            provider_id: incoming.sid,
+            tag: incoming.friendly_name.unwrap_or_default(),
+        }
+    }
+}
+
+fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Next, D::Error> {
+    let uri = Option::<String>::deserialize(deserializer)?;
+    Ok(uri.map_or(Next::Nothing, Next::Page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_page_that_says_so_is_the_last() {
+        let next = |text: &str| serde_json::from_str::<Page>(text).unwrap().next_page_uri;
+        let empty = r#"{"incoming_phone_numbers":[]"#;
+        assert!(matches!(next(&format!(r#"{empty},"next_page_uri":null}}"#)), Next::Nothing));
+        assert!(matches!(next(&format!(r#"{empty},"next_page_uri":"/x"}}"#)), Next::Page(_)));
+        assert!(matches!(next(&format!("{empty}}}")), Next::Unsaid));
+    }
+}
