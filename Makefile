@@ -45,7 +45,7 @@ $(VENV)/.installed: infra/requirements.txt
 demo: setup  ## Watch two people phone each other without seeing each other's number
 	@echo '  building the demo (the first time takes some minutes)'
 	@cargo build --locked --package tests --bin demo
-	@$(LOCAL) run --name demo -- cargo run --quiet --locked --package tests --bin demo
+	@$(LOCAL) run --name demo --pools tests/demo/pools.json -- cargo run --quiet --locked --package tests --bin demo
 
 up: setup  ## Start the whole stack on this machine, or deploy changes into it
 	@$(LOCAL) up

@@ -296,6 +296,7 @@ class Stack:
             "VN_OUTPUTS": facts["outputs"],
             "VN_API_BASE": facts["api_base"],
             "VN_API_DOMAIN": facts["api_domain"],
+            "VN_PYTHON": sys.executable,
             "VN_LOGS": shlex.join(
                 [sys.executable, str(Path(__file__).resolve()), "logs", "--name", self.name]
             ),
@@ -570,8 +571,9 @@ def parse():
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …",
                      help="gets AWS_ENDPOINT_URL, AWS_REGION, credentials, VN_OUTPUTS (file of the "
                           "outputs), VN_API_BASE (where to send calls), VN_API_DOMAIN (the domain "
-                          "name that the function sees) and VN_LOGS (a shell command that prints "
-                          "every log line); its exit code is this command's")
+                          "name that the function sees), VN_LOGS (a shell command that prints every "
+                          "log line) and VN_PYTHON (the Python that has the tools); its exit code "
+                          "is this command's")
     add("env", command_env, "Print the lines that point a shell at a stack, for eval.")
     add("logs", command_logs, "Print every line that the functions of a stack logged.")
     add("status", command_status, "Print how to reach a stack, as JSON.")

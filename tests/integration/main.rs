@@ -1,4 +1,18 @@
 //! Stories told through the real handlers, with real AWS clients, on an embedded
-//! DynamoDB. One module for each function.
+//! DynamoDB. One module for each function, and one for what holds for all.
 
+mod assign_numbers;
 mod number_api;
+mod privacy;
+mod refill_pool;
+mod release_numbers;
+mod resolve_call;
+
+/// The people of the stories.
+mod people {
+    pub(crate) const CUSTOMER: &str = "+6281211112222";
+    pub(crate) const AGENT: &str = "+6281333334444";
+    pub(crate) const OTHER_AGENT: &str = "+6281355556666";
+    pub(crate) const MERCHANT: &str = "+6281277778888";
+    pub(crate) const STRANGER: &str = "+6281999990000";
+}

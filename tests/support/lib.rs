@@ -12,6 +12,7 @@ pub mod aws;
 pub mod database;
 pub mod logs;
 pub mod provider;
+pub mod stack;
 pub mod twilio;
 pub mod world;
 

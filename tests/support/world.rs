@@ -249,7 +249,7 @@ impl World {
 
     /// Has refill-pool handle one body.
     pub async fn when_refill_receives(&self, body: &str) -> Told {
-        self.when_refill_receives_within(body, Duration::from_secs(60)).await
+        self.when_refill_receives_within(body, Duration::from_mins(1)).await
     }
 
     /// The same, with so much time.

@@ -205,9 +205,9 @@ impl Numbers {
         let old = if_condition_holds(update.send().await.map(|answer| answer.attributes))?;
         Ok(match old {
             None => Import::OfAnotherPool,
-            Some(None) => Import::Added,
             Some(Some(row)) if row.contains_key("pool_shard") => Import::Known,
-            Some(Some(_)) => Import::PutBack,
+            Some(Some(row)) if row.contains_key("pool") => Import::PutBack,
+            Some(_) => Import::Added,
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use masking::{
     Announcement, Asked, Change, Decision, Ignored, Invalid, Learnt, Next, Number, OrderId, Plan,
-    Row, Wish, decide,
+    Pool, Row, Write, decide,
 };
 use masking_store::{Commit, Orders, StoreError};
 
@@ -62,10 +62,42 @@ enum Planned {
     Dry(Option<Plan>),
 }
 
+/// Where free numbers are looked for.
+pub trait Candidates {
+    /// Takes `count` numbers of the pool that look free and are not in `own`; none
+    /// when there are too few.
+    fn take(
+        &self,
+        pool: &Pool,
+        count: usize,
+        own: &HashSet<Number>,
+    ) -> impl Future<Output = Result<Option<Vec<Number>>, StoreError>>;
+
+    /// Gives numbers back that were taken and not claimed, for others to try.
+    fn put_back(&self, pool: &Pool, numbers: Vec<Number>) -> impl Future<Output = ()>;
+}
+
+/// For events that need no numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCandidates;
+
+impl Candidates for NoCandidates {
+    async fn take(
+        &self,
+        _: &Pool,
+        _: usize,
+        _: &HashSet<Number>,
+    ) -> Result<Option<Vec<Number>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn put_back(&self, _: &Pool, _: Vec<Number>) {}
+}
+
 async fn plan(
     change: &Change<'_>,
     next: Next<'_>,
-    take: &impl AsyncFn(&Wish<'_>, usize, HashSet<Number>) -> Result<Vec<Number>, StoreError>,
+    candidates: &impl Candidates,
 ) -> Result<Planned, StoreError> {
     let (wish, terms, expires_at) = match next {
         Next::Assigned { wish, terms, expires_at } => (wish, terms, expires_at),
@@ -74,24 +106,23 @@ async fn plan(
         Next::Closed(why) => return Ok(Planned::Whole(change.close(why))),
     };
     let fresh = match change.missing(&wish.people) {
-        0 => Vec::new(),
-        missing => take(wish, missing, change.own_numbers()).await?,
+        0 => Some(Vec::new()),
+        missing => candidates.take(wish.pool, missing, &change.own_numbers()).await?,
     };
-    Ok(match change.assign(wish, terms, expires_at, fresh) {
+    Ok(match fresh.and_then(|fresh| change.assign(wish, terms, expires_at, fresh)) {
         Some(plan) => Planned::Whole(plan),
         None => Planned::Dry(change.end_alone(wish, expires_at)),
     })
 }
 
 /// Applies an event to its order. With `blind`, the first write is tried before
-/// anything is read, which spares the common case a read. `take` finds numbers
-/// that look free, as many as asked for or fewer, and none that the order has.
+/// anything is read, which spares the common case a read.
 pub async fn apply(
     orders: &Orders,
     clock: &Clock,
     step: &Step<'_>,
     blind: bool,
-    take: impl AsyncFn(&Wish<'_>, usize, HashSet<Number>) -> Result<Vec<Number>, StoreError>,
+    candidates: &impl Candidates,
 ) -> Result<Applied, NotApplied> {
     let mut row = if blind { Row::Unread } else { orders.order(step.order_id).await? };
     let mut learnt = Learnt::default();
@@ -112,7 +143,7 @@ pub async fn apply(
         };
         let (order_id, version) = (step.order_id, step.version);
         let change = Change { row: &row, order_id, version, learnt: &learnt, now };
-        let (plan, applied) = match plan(&change, next, &take).await? {
+        let (plan, applied) = match plan(&change, next, candidates).await? {
             Planned::Whole(plan) => {
                 let says = plan.order.announcement(now);
                 (plan, Applied::Says(says))
@@ -127,8 +158,14 @@ pub async fn apply(
         };
         match orders.commit(&plan, now).await {
             Ok(Commit::Done) => return Ok(applied),
-            Ok(Commit::Moved(found)) => (row, learnt) = (found, Learnt::default()),
-            Ok(Commit::Lost(writes)) => learnt.lost(writes),
+            Ok(Commit::Moved(found)) => {
+                put_back(step, &plan, &[], candidates).await;
+                (row, learnt) = (found, Learnt::default());
+            }
+            Ok(Commit::Lost(lost)) => {
+                put_back(step, &plan, &lost, candidates).await;
+                learnt.lost(lost);
+            }
             Ok(Commit::Busy) => pause(attempt).await,
             Err(error) if failed_once => return Err(error.into()),
             // It may have been written all the same: the row tells.
@@ -140,6 +177,17 @@ pub async fn apply(
         }
     }
     Err(NotApplied::Contended)
+}
+
+/// Gives back the numbers that a plan would have claimed and did not lose.
+async fn put_back(step: &Step<'_>, plan: &Plan, lost: &[&Write], candidates: &impl Candidates) {
+    let Asked::Assign(wish) = &step.asked else { return };
+    let unclaimed = plan.writes.iter().filter(|write| !lost.contains(write));
+    let numbers = unclaimed.filter_map(|write| match write {
+        Write::ClaimNumber { number, .. } => Some(number.clone()),
+        _ => None,
+    });
+    candidates.put_back(wish.pool, numbers.collect()).await;
 }
 
 fn log_ignored(step: &Step<'_>, row: &Row, why: Ignored) {

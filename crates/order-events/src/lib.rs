@@ -5,7 +5,7 @@
 mod apply;
 mod intake;
 
-pub use self::apply::{Applied, NotApplied, Step, apply};
+pub use self::apply::{Applied, Candidates, NoCandidates, NotApplied, Step, apply};
 pub use self::intake::Intake;
 
 use masking::Timestamp;

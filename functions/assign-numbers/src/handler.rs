@@ -118,11 +118,8 @@ impl Batch<'_> {
         let step =
             Step { order_id: &event.order_id, version: event.version, asked: Asked::Assign(wish) };
 
-        let take = async |wish: &Wish<'_>, count: usize, own: HashSet<_>| {
-            self.stock.take(wish.pool, count, &own).await
-        };
         let clock = &*self.function.clock;
-        match apply(&self.function.orders, clock, &step, true, take).await {
+        match apply(&self.function.orders, clock, &step, true, &self.stock).await {
             Ok(Applied::Says(announcement)) => intake.announce(message, &announcement).await,
             Ok(Applied::Ignored) => Outcome::Done,
             Ok(Applied::Dry) => self.wait_for_numbers(message, event, pool).await,

@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 
 use masking::{Number, Pool, PoolId, Timestamp};
 use masking_store::{Numbers, PageKey, StoreError};
+use order_events::Candidates;
 use tokio::sync::Mutex;
 
 /// Free numbers read at a time. With S shards, λ claims a second and candidates of
@@ -47,24 +48,6 @@ impl<'a> Stock<'a> {
     /// An empty stock; what is free is judged at `now`.
     pub(crate) fn new(numbers: &'a Numbers, now: Timestamp) -> Self {
         Self { numbers, now, shelves: Mutex::default(), low: std::sync::Mutex::default() }
-    }
-
-    /// Takes `count` numbers that look free and are not in `own`; fewer, if all
-    /// shards together have no more. A number is given out once.
-    pub(crate) async fn take(
-        &self,
-        pool: &Pool,
-        count: usize,
-        own: &HashSet<Number>,
-    ) -> Result<Vec<Number>, StoreError> {
-        let mut shelves = self.shelves.lock().await;
-        let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
-        loop {
-            let usable = shelf.free.iter().filter(|number| !own.contains(*number)).count();
-            if count <= usable || !self.read_on(pool, shelf).await? {
-                return Ok(pick(&mut shelf.free, count, own));
-            }
-        }
     }
 
     /// Looks into one shard, if none was looked into yet.
@@ -110,16 +93,38 @@ impl<'a> Stock<'a> {
     }
 }
 
-/// Picks at random, and takes what it picks away.
-fn pick(free: &mut Vec<Number>, count: usize, own: &HashSet<Number>) -> Vec<Number> {
-    fastrand::shuffle(free);
-    let mut picked = Vec::with_capacity(count);
-    free.retain(|number| {
-        let wanted = picked.len() < count && !own.contains(number);
-        if wanted {
-            picked.push(number.clone());
+impl Candidates for Stock<'_> {
+    /// A number is given out once, unless it is put back.
+    async fn take(
+        &self,
+        pool: &Pool,
+        count: usize,
+        own: &HashSet<Number>,
+    ) -> Result<Option<Vec<Number>>, StoreError> {
+        let mut shelves = self.shelves.lock().await;
+        let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
+        loop {
+            if let Some(picked) = pick(&mut shelf.free, count, own) {
+                return Ok(Some(picked));
+            }
+            if !self.read_on(pool, shelf).await? {
+                return Ok(None);
+            }
         }
-        !wanted
-    });
-    picked
+    }
+
+    async fn put_back(&self, pool: &Pool, numbers: Vec<Number>) {
+        if let Some(shelf) = self.shelves.lock().await.get_mut(&pool.id) {
+            shelf.free.extend(numbers);
+        }
+    }
+}
+
+/// Picks at random, and takes what it picks away; nothing if there are too few.
+fn pick(free: &mut Vec<Number>, count: usize, own: &HashSet<Number>) -> Option<Vec<Number>> {
+    fastrand::shuffle(free);
+    // What may be picked comes last.
+    free.sort_by_key(|number| !own.contains(number));
+    let usable = free.iter().filter(|number| !own.contains(*number)).count();
+    (count <= usable).then(|| free.split_off(free.len() - count))
 }

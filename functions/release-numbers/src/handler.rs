@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::sqs::{self, Outcome};
 use masking::{Asked, Closed, EventKind, Invalid};
 use masking_store::Orders;
-use order_events::{Applied, Clock, Intake, NotApplied, Step, apply};
+use order_events::{Applied, Clock, Intake, NoCandidates, NotApplied, Step, apply};
 
 /// What the function works with, made once while it starts.
 #[expect(missing_debug_implementations, reason = "the clock has none")]
@@ -43,6 +43,6 @@ impl ReleaseNumbers {
             }
         };
         let step = Step { order_id: &event.order_id, version: event.version, asked };
-        apply(&self.orders, &*self.clock, &step, false, async |_, _, _| Ok(Vec::new())).await
+        apply(&self.orders, &*self.clock, &step, false, &NoCandidates).await
     }
 }

@@ -1,0 +1,213 @@
+//! What the person at the terminal sees.
+
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::time::Duration;
+
+use lambda_support::env;
+use tokio::time::Instant;
+
+/// Where the time of a step stands.
+const WIDTH: usize = 84;
+/// The width of a phone's screen.
+const SCREEN: usize = 19;
+
+/// A person of the story. All of them, and their phones, are made up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Person {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) phone: &'static str,
+}
+
+/// Tells the story, step by step.
+pub(crate) struct Stage {
+    colour: bool,
+    steps: usize,
+    title: String,
+    began: Instant,
+    step_began: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Paint {
+    Bold,
+    Dim,
+    Good,
+    Bad,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        let colour = stdout().is_terminal() && env::optional("NO_COLOR").is_none();
+        Self { colour, steps: 0, title: String::new(), began: now, step_began: now }
+    }
+
+    /// Names the story and its people.
+    pub(crate) fn introduce(&self, people: &[Person]) {
+        println!("  {}", self.paint(Paint::Bold, "Two people on one order phone each other."));
+        println!("  {}", self.paint(Paint::Bold, "Neither learns the other's real number."));
+        println!();
+        println!("  These people are made up. Their real phones, which no other phone will show:");
+        println!();
+        for person in people {
+            let phone = self.paint(Paint::Dim, &spaced(person.phone));
+            println!("    {:7}{:28}{phone}", person.name, person.what);
+        }
+    }
+
+    /// Begins a step; its time is told when it is [`Self::done`].
+    pub(crate) fn begin(&mut self, title: &str) {
+        self.steps += 1;
+        self.step_began = Instant::now();
+        title.clone_into(&mut self.title);
+        let line = format!("{:>4}  {title}", self.steps);
+        print!("\n{}{}", self.paint(Paint::Bold, &line), gap(&line, WIDTH - 6));
+        // The step may take a while: show what it is before it is done.
+        let _ = stdout().flush();
+    }
+
+    /// Ends a step that went as the contract says.
+    pub(crate) fn done(&self) {
+        println!("{}", self.paint(Paint::Dim, &seconds(self.step_began.elapsed())));
+    }
+
+    /// Shows what went over the queues.
+    pub(crate) fn messages(&self, sent: &str, came: &str) {
+        let arrow = self.paint(Paint::Dim, "──▶");
+        println!("      {sent}  {arrow}  {came}");
+    }
+
+    /// Shows the apps of two people, each with the number to dial for the other.
+    pub(crate) fn apps(&self, left: (&Person, &str, &str), right: (&Person, &str, &str)) {
+        let (left, right) = ([left.0.name, left.1, left.2], [right.0.name, right.1, right.2]);
+        let app = |[owner, label, number]: [&str; 3]| {
+            [format!("{owner}'s app"), label.to_owned(), spaced(number)]
+        };
+        let ([left_owner, left_label, left_number], [right_owner, right_label, right_number]) =
+            (app(left), app(right));
+        println!();
+        names(&left_owner, &right_owner);
+        self.edges('┌', '┐', true);
+        self.screens(&left_label, "", Some(&right_label));
+        self.screens(&left_number, "", Some(&right_number));
+        self.edges('└', '┘', true);
+    }
+
+    /// Shows a call that rings someone.
+    pub(crate) fn rings(&self, caller: &Person, dialled: &str, rung: &Person, shown: &str) {
+        println!();
+        names(caller.name, rung.name);
+        self.edges('┌', '┐', true);
+        self.screens("dials", "", Some("rings, and shows"));
+        let arrow = self.paint(Paint::Good, "── connected ──▶");
+        self.screens(&spaced(dialled), &arrow, Some(&spaced(shown)));
+        self.edges('└', '┘', true);
+    }
+
+    /// Shows a call that gets nowhere, and what the caller hears.
+    pub(crate) fn nowhere(&self, caller: &str, dialled: &str, hears: &str) {
+        println!();
+        names(caller, "");
+        self.edges('┌', '┐', false);
+        self.screens("dials", "", None);
+        let cross = self.paint(Paint::Bad, "──✗");
+        let dialled = self.screen(&spaced(dialled));
+        println!("      {dialled}  {cross}  {hears}");
+        self.edges('└', '┘', false);
+    }
+
+    /// Sums up, and says where to go next.
+    pub(crate) fn conclude(&self, announcements: usize) {
+        let (steps, time) = (self.steps, seconds(self.began.elapsed()));
+        let all = format!("All {steps} steps went as the contract says, in {}.", time.trim());
+        println!();
+        println!("  {}", self.paint(Paint::Good, &all));
+        println!();
+        println!(
+            "  Shown: the template deployed whole, events on its queues, numbers announced for"
+        );
+        println!(
+            "  the apps ({announcements} announcements, searched: no real phone in any), calls asked about"
+        );
+        println!("  with real signatures and answered in the providers' own forms.");
+        println!();
+        println!("  Next:  make up      keeps the same stack running, to play with");
+        println!("         README.md    shows a few calls, and how to deploy to AWS");
+        println!();
+    }
+
+    /// Says what went wrong, on the error stream.
+    pub(crate) fn fail(&self, what: &str, logged: &[&str]) {
+        let step = if self.steps == 0 {
+            "Before the first step:".to_owned()
+        } else {
+            format!("Step {} failed: {}", self.steps, self.title)
+        };
+        eprintln!("\n\n  {}\n", self.paint(Paint::Bad, &step));
+        for line in what.lines() {
+            eprintln!("    {line}");
+        }
+        if !logged.is_empty() {
+            eprintln!("\n    The functions logged:");
+        }
+        for line in logged {
+            eprintln!("      {line}");
+        }
+    }
+
+    fn edges(&self, left: char, right: char, both: bool) {
+        let edge = format!("{left}{}{right}", "─".repeat(SCREEN + 2));
+        let edge = self.paint(Paint::Dim, &edge);
+        let second = if both { format!("{}{edge}", " ".repeat(20)) } else { String::new() };
+        println!("      {edge}{second}");
+    }
+
+    fn screens(&self, left: &str, middle: &str, right: Option<&str>) {
+        let (left, right) = (self.screen(left), right.map(|right| self.screen(right)));
+        let middle = if middle.is_empty() { " ".repeat(16) } else { middle.to_owned() };
+        println!("{}", format!("      {left}  {middle}  {}", right.unwrap_or_default()).trim_end());
+    }
+
+    fn screen(&self, text: &str) -> String {
+        let side = self.paint(Paint::Dim, "│");
+        format!("{side} {text}{} {side}", gap(text, SCREEN))
+    }
+
+    fn paint(&self, paint: Paint, text: &str) -> String {
+        let code = match paint {
+            Paint::Bold => 1,
+            Paint::Dim => 2,
+            Paint::Good => 32,
+            Paint::Bad => 31,
+        };
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Says something about the step.
+pub(crate) fn say(text: &str) {
+    println!("      {text}");
+}
+
+/// The names above two phones.
+fn names(left: &str, right: &str) {
+    println!("{}", format!("       {left}{}{right}", gap(left, SCREEN + 24)).trim_end());
+}
+
+/// A number as people write it in India, where the story plays.
+pub(crate) fn spaced(number: &str) -> String {
+    match (number.get(..3), number.get(3..8), number.get(8..)) {
+        (Some(country), Some(first), Some(second)) => format!("{country} {first} {second}"),
+        _ => number.to_owned(),
+    }
+}
+
+/// The spaces that fill a text up to a width.
+fn gap(text: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(text.chars().count()))
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:4.1} s", duration.as_secs_f64())
+}

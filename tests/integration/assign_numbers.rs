@@ -1,0 +1,574 @@
+//! What assign-numbers does with events, in whatever order and however often.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use support::World;
+use support::world::{Delivery, FIRST, assigned, event, number, numbers_in};
+
+use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT};
+
+const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
+
+async fn world_with_numbers(count: u32) -> World {
+    let world = World::new().await;
+    world.given_numbers("id-jkt", 0..count).await;
+    world
+}
+
+#[tokio::test]
+async fn two_people_are_connected_through_numbers_of_their_own() {
+    let world = world_with_numbers(4).await;
+    let told = world.when_told(&assigned("o-1", 2, &PAIR)).await;
+
+    let [announcement] = told.announced.as_slice() else { panic!("{told:?}") };
+    let numbers = numbers_in(announcement);
+    let expires_at = world.in_seconds(86_400);
+    assert_eq!(
+        announcement,
+        &json!({
+            "type": "numbers.assigned", "order_id": "o-1", "version": 2, "pool": "id-jkt",
+            "expires_at": expires_at,
+            "participants": [
+                {"role": "customer", "number": numbers["customer"]},
+                {"role": "agent", "number": numbers["agent"]},
+            ],
+        })
+    );
+    assert_ne!(numbers["customer"], numbers["agent"]);
+    for (caller, dialled, rung, shown) in [
+        (CUSTOMER, &numbers["agent"], AGENT, &numbers["customer"]),
+        (AGENT, &numbers["customer"], CUSTOMER, &numbers["agent"]),
+    ] {
+        let (status, answer) = world.when_called(caller, dialled).await;
+        assert_eq!(status, 200);
+        assert_eq!(
+            answer,
+            json!({
+                "decision": "connect", "connect_to": rung, "caller_id": shown,
+                "order_id": "o-1", "expires_at": expires_at,
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn five_people_reach_each_other_pair_by_pair() {
+    let world = world_with_numbers(5).await;
+    let people: Vec<(String, String)> =
+        (0..5).map(|n| (format!("role_{n}"), format!("+62812000000{n}"))).collect();
+    let people: Vec<(&str, &str)> = people.iter().map(|(r, p)| (r.as_str(), p.as_str())).collect();
+    let told = world.when_told(&assigned("o-1", 1, &people)).await;
+
+    let numbers = numbers_in(&told.announced[0]);
+    assert_eq!(numbers.values().collect::<HashSet<_>>().len(), 5);
+    for (from, caller) in &people {
+        for (to, rung) in people.iter().filter(|(to, _)| to != from) {
+            let (_, answer) = world.when_called(caller, &numbers[*to]).await;
+            assert_eq!(answer["connect_to"], *rung);
+            assert_eq!(answer["caller_id"], numbers[*from].as_str());
+        }
+        let (_, answer) = world.when_called(caller, &numbers[*from]).await;
+        assert_eq!(answer["reason"], "no_route", "one's own number reaches nobody");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_was_created_takes_no_number_and_writes_nothing() {
+    let world = world_with_numbers(4).await;
+    let told = world.when_told(&event("created", "o-1", 1)).await;
+    assert_eq!((told.announced.len(), told.refused.len(), told.again), (0, 0, 0));
+    assert!(world.order("o-1").await.is_null());
+    assert_eq!(world.free_numbers().await.len(), 4);
+}
+
+#[tokio::test]
+async fn an_order_that_was_created_asks_for_a_refill_of_a_pool_that_runs_low() {
+    let pools = json!([{"id": "id-jkt", "min_free": 6, "shards": 1}]);
+    for (numbers, signals) in [(5, 1), (6, 0)] {
+        let world = World::with_pools(&pools).await;
+        world.given_numbers("id-jkt", 0..numbers).await;
+        world.when_told(&event("created", "o-1", 1)).await;
+        world.when_told(&event("created", "o-2", 1)).await;
+        let sent = world.take_signals();
+        assert_eq!(sent.len(), signals, "{sent:?}");
+        if let [signal] = sent.as_slice() {
+            assert_eq!(signal.body, r#"{"pool":"id-jkt","type":"pool.check"}"#);
+            assert_eq!(signal.group.as_deref(), Some("id-jkt"));
+            assert!(signal.deduplication_id.as_ref().unwrap().starts_with("id-jkt-"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_had_to_change_shard_asks_for_a_refill() {
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 16}])).await;
+    world.given_numbers("id-jkt", 0..2).await;
+    let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    assert_eq!(told.announced[0]["type"], "numbers.assigned");
+    assert_eq!(world.take_signals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_signal_that_fails_fails_nothing() {
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 50, "shards": 1}])).await;
+    world.given_numbers("id-jkt", 0..2).await;
+    world.given_signals_fail();
+    let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    assert_eq!((told.announced.len(), told.again), (1, 0));
+}
+
+#[tokio::test]
+async fn a_duplicate_is_announced_again_with_the_same_numbers() {
+    let world = world_with_numbers(8).await;
+    let first = world.when_told(&assigned("o-1", 2, &PAIR)).await;
+    let second = world.when_told(&assigned("o-1", 2, &PAIR)).await;
+    assert_eq!(first.announced, second.announced);
+    assert_eq!(world.free_numbers().await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_duplicate_that_comes_after_the_end_is_announced_as_expired() {
+    let world = world_with_numbers(4).await;
+    let mut assignment = assigned("o-1", 2, &PAIR);
+    assignment["expires_at"] = world.in_seconds(60).into();
+    world.when_told(&assignment).await;
+    world.seconds_pass(60);
+    let told = world.when_told(&assignment).await;
+    assert_eq!(
+        told.announced,
+        [json!({"type": "numbers.released", "order_id": "o-1", "version": 2, "reason": "expired"})]
+    );
+}
+
+#[tokio::test]
+async fn a_stale_assignment_is_ignored_and_logged() {
+    let world = world_with_numbers(8).await;
+    world.when_told(&assigned("o-1", 5, &PAIR)).await;
+    let stale = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
+    let told = world.when_told(&assigned("o-1", 4, &stale)).await;
+    assert_eq!((told.announced.len(), told.refused.len(), told.again), (0, 0, 0));
+    assert_eq!(world.order("o-1").await["version"], "5");
+    let log = world.log();
+    assert!(log.contains("ignored a stale event"), "{log}");
+    assert!(log.contains(r#""order.id":"o-1","event.version":4,"stored_version":5"#), "{log}");
+}
+
+#[tokio::test]
+async fn an_assignment_of_the_version_of_another_event_is_ignored() {
+    let world = world_with_numbers(4).await;
+    world.when_told(&event("agent_unassigned", "o-1", 3)).await;
+    let told = world.when_told(&assigned("o-1", 3, &PAIR)).await;
+    assert_eq!(told.announced.len(), 0);
+    assert_eq!(world.order("o-1").await["state"], "unassigned");
+    assert!(world.log().contains("ignored an event of the version of another one"));
+}
+
+#[tokio::test]
+async fn a_closed_order_never_gets_numbers_again() {
+    for close in ["completed", "cancelled"] {
+        let world = world_with_numbers(4).await;
+        world.when_told(&event(close, "o-1", 3)).await;
+        let told = world.when_told(&assigned("o-1", 9, &PAIR)).await;
+        assert_eq!((told.announced.len(), told.again), (0, 0));
+        assert_eq!(world.free_numbers().await.len(), 4);
+        assert!(world.log().contains("ignored an event of a closed order"));
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_was_unassigned_gets_numbers_again() {
+    let world = world_with_numbers(4).await;
+    world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    world.when_told(&event("agent_unassigned", "o-1", 2)).await;
+    let told = world.when_told(&assigned("o-1", 3, &PAIR)).await;
+    let numbers = numbers_in(&told.announced[0]);
+    let (_, answer) = world.when_called(CUSTOMER, &numbers["agent"]).await;
+    assert_eq!(answer["connect_to"], AGENT);
+}
+
+#[tokio::test]
+async fn an_order_that_expired_gets_other_numbers() {
+    let world = world_with_numbers(4).await;
+    let mut assignment = assigned("o-1", 1, &PAIR);
+    assignment["expires_at"] = world.in_seconds(60).into();
+    let before = numbers_in(&world.when_told(&assignment).await.announced[0]);
+    world.seconds_pass(61);
+    let after = numbers_in(&world.when_told(&assigned("o-1", 2, &PAIR)).await.announced[0]);
+    assert!(before.values().all(|number| !after.values().any(|other| other == number)));
+
+    let (_, answer) = world.when_called(CUSTOMER, &after["agent"]).await;
+    assert_eq!(answer["decision"], "connect");
+    let (_, answer) = world.when_called(CUSTOMER, &before["agent"]).await;
+    assert_eq!(answer["reason"], "ended");
+}
+
+#[tokio::test]
+async fn whoever_replaces_an_agent_is_reached_on_the_same_number_and_the_old_one_nowhere() {
+    let world = world_with_numbers(4).await;
+    let before = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let replaced = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
+    let after = numbers_in(&world.when_told(&assigned("o-1", 2, &replaced)).await.announced[0]);
+    assert_eq!(before, after);
+
+    let (_, answer) = world.when_called(CUSTOMER, &after["agent"]).await;
+    assert_eq!(answer["connect_to"], OTHER_AGENT);
+    let (_, answer) = world.when_called(OTHER_AGENT, &after["customer"]).await;
+    assert_eq!(answer["connect_to"], CUSTOMER);
+    let (_, answer) = world.when_called(AGENT, &after["customer"]).await;
+    assert_eq!(answer, json!({"decision": "reject", "reason": "ended"}));
+}
+
+#[tokio::test]
+async fn an_agent_who_comes_back_within_the_cool_down_is_connected_again() {
+    let world = world_with_numbers(4).await;
+    world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    let replaced = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
+    world.when_told(&assigned("o-1", 2, &replaced)).await;
+    let numbers = numbers_in(&world.when_told(&assigned("o-1", 3, &PAIR)).await.announced[0]);
+    let (_, answer) = world.when_called(AGENT, &numbers["customer"]).await;
+    assert_eq!(answer["connect_to"], CUSTOMER);
+    let (_, answer) = world.when_called(OTHER_AGENT, &numbers["customer"]).await;
+    assert_eq!(answer["reason"], "ended");
+}
+
+#[tokio::test]
+async fn two_people_who_swap_phones_are_reached_on_their_roles_numbers() {
+    let world = world_with_numbers(2).await;
+    let before = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let swapped = [("customer", AGENT), ("agent", CUSTOMER)];
+    let after = numbers_in(&world.when_told(&assigned("o-1", 2, &swapped)).await.announced[0]);
+    assert_eq!(before, after);
+    let (_, answer) = world.when_called(AGENT, &after["agent"]).await;
+    assert_eq!(answer["connect_to"], CUSTOMER);
+    let (_, answer) = world.when_called(AGENT, &after["customer"]).await;
+    assert_eq!(answer["reason"], "ended");
+}
+
+#[tokio::test]
+async fn a_role_that_is_added_gets_a_number_and_one_that_is_dropped_gives_its_back() {
+    let world = world_with_numbers(3).await;
+    let three = [PAIR[0], PAIR[1], ("merchant", MERCHANT)];
+    let pair = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let trio = numbers_in(&world.when_told(&assigned("o-1", 2, &three)).await.announced[0]);
+    assert_eq!((&trio["customer"], &trio["agent"]), (&pair["customer"], &pair["agent"]));
+    for caller in [CUSTOMER, AGENT] {
+        let (_, answer) = world.when_called(caller, &trio["merchant"]).await;
+        assert_eq!(answer["connect_to"], MERCHANT);
+    }
+
+    let told = world.when_told(&assigned("o-1", 3, &PAIR)).await;
+    assert_eq!(numbers_in(&told.announced[0]), pair);
+    let (_, answer) = world.when_called(CUSTOMER, &trio["merchant"]).await;
+    assert_eq!(answer["reason"], "ended");
+    let (_, answer) = world.when_called(MERCHANT, &trio["agent"]).await;
+    assert_eq!(answer["reason"], "ended");
+    assert!(world.free_numbers().await.is_empty(), "it cools down first");
+    world.seconds_pass(600);
+    assert_eq!(world.free_numbers().await, [trio["merchant"].as_str()]);
+}
+
+#[tokio::test]
+async fn an_amendment_moves_the_end() {
+    let world = world_with_numbers(2).await;
+    let mut assignment = assigned("o-1", 1, &PAIR);
+    assignment["expires_at"] = world.in_seconds(60).into();
+    let numbers = numbers_in(&world.when_told(&assignment).await.announced[0]);
+    assignment["version"] = 2.into();
+    assignment["expires_at"] = world.in_seconds(120).into();
+    let told = world.when_told(&assignment).await;
+    assert_eq!(told.announced[0]["expires_at"], assignment["expires_at"]);
+
+    world.seconds_pass(119);
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["decision"], "connect");
+    world.seconds_pass(1);
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
+    world.seconds_pass(599);
+    assert!(world.free_numbers().await.is_empty());
+    world.seconds_pass(1);
+    assert_eq!(world.free_numbers().await.len(), 2, "the numbers free themselves");
+}
+
+#[tokio::test]
+async fn no_order_holds_numbers_longer_than_its_pool_allows() {
+    let pools = json!([{"id": "id-jkt", "min_free": 0, "max_order_seconds": 3600}]);
+    let world = World::with_pools(&pools).await;
+    world.given_numbers("id-jkt", 0..4).await;
+    let mut assignment = assigned("o-1", 1, &PAIR);
+    assignment["expires_at"] = world.in_seconds(7200).into();
+    for (order_id, assignment) in [("o-1", assignment), ("o-2", assigned("o-2", 1, &PAIR))] {
+        let told = world.when_told(&assignment).await;
+        assert_eq!(told.announced[0]["expires_at"], world.in_seconds(3600), "{order_id}");
+    }
+}
+
+#[tokio::test]
+async fn an_assignment_that_is_over_when_it_comes_leaves_the_order_with_nothing() {
+    let world = world_with_numbers(4).await;
+    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let mut over = assigned("o-1", 2, &PAIR);
+    over["expires_at"] = world.in_seconds(0).into();
+    let expired =
+        json!({"type": "numbers.released", "order_id": "o-1", "version": 2, "reason": "expired"});
+    assert_eq!(world.when_told(&over).await.announced, [expired.clone()]);
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
+    assert_eq!(world.order("o-1").await["state"], "unassigned");
+    assert_eq!(world.when_told(&over).await.announced, [expired], "a duplicate says the same");
+
+    over["order_id"] = "o-2".into();
+    let told = world.when_told(&over).await;
+    assert_eq!(told.announced[0]["reason"], "expired", "also of an order that held nothing");
+}
+
+#[tokio::test]
+async fn an_assignment_of_another_pool_than_the_orders_is_refused() {
+    let pools = json!([{"id": "a", "default": true, "min_free": 0}, {"id": "b", "min_free": 0}]);
+    let world = World::with_pools(&pools).await;
+    world.given_numbers("a", 0..2).await;
+    world.given_numbers("b", 10..12).await;
+    world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    let mut moved = assigned("o-1", 2, &PAIR);
+    moved["pool"] = "b".into();
+    let refusal = "pool: must be the pool of the order's earlier assignments";
+    assert_eq!(world.when_told(&moved).await.refused, [refusal]);
+
+    world.when_told(&event("agent_unassigned", "o-1", 3)).await;
+    moved["version"] = 4.into();
+    assert_eq!(world.when_told(&moved).await.refused, [refusal]);
+}
+
+#[tokio::test]
+async fn an_order_waits_for_a_dry_pool_and_says_so_once() {
+    let world = world_with_numbers(2).await;
+    world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    let waiting = assigned("o-2", 1, &[("customer", MERCHANT), ("agent", OTHER_AGENT)]);
+    let unavailable = json!({
+        "type": "numbers.unavailable", "order_id": "o-2", "version": 1, "pool": "id-jkt",
+    });
+
+    let told = world.when_told(&waiting).await;
+    assert_eq!((told.announced, told.again, told.waits), (vec![unavailable.clone()], 1, vec![5]));
+    let told = world.when_told_again(&waiting, Delivery { count: 3, age: 15 }).await;
+    assert_eq!((told.announced.len(), told.again, told.waits), (0, 1, vec![20]));
+    assert!(world.log().contains(r#""message":"pool is dry""#), "the alarm listens to this");
+
+    world.given_numbers("id-jkt", 10..12).await;
+    let told = world.when_told_again(&waiting, Delivery { count: 4, age: 35 }).await;
+    assert_eq!((numbers_in(&told.announced[0]).len(), told.again), (2, 0));
+}
+
+#[tokio::test]
+async fn an_order_that_waited_an_hour_is_given_up() {
+    let world = world_with_numbers(1).await;
+    let waiting = assigned("o-1", 1, &PAIR);
+    world.when_told(&waiting).await;
+    let told = world.when_told_again(&waiting, Delivery { count: 60, age: 3599 }).await;
+    assert_eq!((told.announced.len(), told.refused.len(), told.again), (0, 0, 1));
+    let told = world.when_told_again(&waiting, Delivery { count: 61, age: 3600 }).await;
+    assert_eq!(told.announced[0]["type"], "numbers.unavailable");
+    assert_eq!(told.refused, ["pool: had too few free numbers for an hour"]);
+    assert_eq!(told.again, 0);
+    assert_eq!(world.free_numbers().await.len(), 1, "it took none of the too few");
+}
+
+#[tokio::test]
+async fn a_dry_pool_delays_what_an_amendment_begins_and_not_what_it_ends() {
+    let world = world_with_numbers(2).await;
+    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let amended = assigned(
+        "o-1",
+        3,
+        &[("customer", CUSTOMER), ("agent", OTHER_AGENT), ("merchant", MERCHANT)],
+    );
+    let told = world.when_told(&amended).await;
+    assert_eq!((told.announced[0]["type"].as_str(), told.again), (Some("numbers.unavailable"), 1));
+    assert_eq!(told.announced[0]["version"], 3);
+    for (caller, dialled) in [(AGENT, "customer"), (CUSTOMER, "agent"), (OTHER_AGENT, "customer")] {
+        let (_, answer) = world.when_called(caller, &numbers[dialled]).await;
+        assert_eq!(answer["decision"], "reject", "{caller} dials the {dialled}");
+    }
+
+    // An event from in between does not bring the old agent back.
+    let told = world.when_told(&assigned("o-1", 2, &PAIR)).await;
+    assert_eq!(told.announced.len(), 0);
+    assert_eq!(world.when_called(AGENT, &numbers["customer"]).await.1["reason"], "ended");
+
+    world.given_numbers("id-jkt", 10..11).await;
+    let told = world.when_told_again(&amended, Delivery { count: 2, age: 5 }).await;
+    let after = numbers_in(&told.announced[0]);
+    assert_eq!((&after["customer"], &after["agent"]), (&numbers["customer"], &numbers["agent"]));
+    assert_eq!(after["merchant"], number(10));
+    let (_, answer) = world.when_called(CUSTOMER, &numbers["agent"]).await;
+    assert_eq!(answer["connect_to"], OTHER_AGENT);
+}
+
+#[tokio::test]
+async fn a_dry_pool_does_not_hold_up_an_amendment_that_needs_no_number() {
+    let world = world_with_numbers(2).await;
+    world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    let replaced = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
+    let told = world.when_told(&assigned("o-1", 2, &replaced)).await;
+    assert_eq!((told.announced[0]["type"].as_str(), told.again), (Some("numbers.assigned"), 0));
+}
+
+#[tokio::test]
+async fn a_bad_record_is_refused_by_its_field_and_the_rest_of_the_batch_is_served() {
+    let world = world_with_numbers(10).await;
+    let good = assigned("o-good", 1, &PAIR);
+    let changed = |field: &str, value: serde_json::Value| {
+        let mut event = good.clone();
+        event[field] = value;
+        event
+    };
+    let one = json!([{"role": "customer", "phone": CUSTOMER}]);
+    let six: Vec<_> = (0..6)
+        .map(|n| json!({"role": format!("r{n}"), "phone": format!("+62812000000{n}")}))
+        .collect();
+    let same_phone =
+        json!([{"role": "customer", "phone": CUSTOMER}, {"role": "agent", "phone": CUSTOMER}]);
+    let same_role =
+        json!([{"role": "agent", "phone": CUSTOMER}, {"role": "agent", "phone": AGENT}]);
+
+    let mut without_version = good.clone();
+    without_version.as_object_mut().unwrap().remove("version");
+    let bad = [
+        ("no JSON".to_owned(), "body: must be JSON"),
+        (changed("type", json!("order.lost")).to_string(), "type: is not a known type of event"),
+        (event("completed", "o-1", 1).to_string(), "type: belongs on the release queue"),
+        (without_version.to_string(), "version: is missing"),
+        (
+            changed("version", json!(-1)).to_string(),
+            "version: must be an unsigned 64-bit whole number",
+        ),
+        (changed("participants", one).to_string(), "participants: must be 2 to 5"),
+        (changed("participants", json!(six)).to_string(), "participants: must be 2 to 5"),
+        (
+            changed("participants", same_phone).to_string(),
+            "participants[1].phone: must differ from the others'",
+        ),
+        (
+            changed("participants", same_role).to_string(),
+            "participants[1].role: must differ from the others'",
+        ),
+        (
+            changed("pool", json!("elsewhere")).to_string(),
+            "pool: must be the id of a pool of this stack",
+        ),
+    ];
+    let mut bodies: Vec<String> = bad.iter().map(|(body, _)| body.clone()).collect();
+    bodies.insert(5, good.to_string());
+    let told = world.when_assign_receives(&bodies, FIRST).await;
+
+    let mut refused = told.refused.clone();
+    let mut reasons: Vec<_> = bad.iter().map(|(_, reason)| *reason).collect();
+    refused.sort_unstable();
+    reasons.sort_unstable();
+    assert_eq!(refused, reasons);
+    assert_eq!((told.announced.len(), told.again), (1, 0));
+    assert!(world.log().contains(r#""field":"participants[1].phone","reason":"must differ"#));
+}
+
+#[tokio::test]
+async fn what_can_not_be_refused_comes_again() {
+    let world = World::new().await;
+    world.given_dead_letters_fail();
+    let told = world.when_assign_receives(&["no JSON".to_owned()], FIRST).await;
+    assert_eq!((told.refused.len(), told.again, told.waits), (0, 1, vec![5]));
+}
+
+#[tokio::test]
+async fn an_announcement_that_can_not_be_sent_is_sent_with_the_next_delivery() {
+    let world = world_with_numbers(4).await;
+    world.given_announcements_fail(true);
+    let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    assert_eq!((told.announced.len(), told.again), (0, 1));
+    world.given_announcements_fail(false);
+    let told =
+        world.when_told_again(&assigned("o-1", 1, &PAIR), Delivery { count: 2, age: 5 }).await;
+    assert_eq!((numbers_in(&told.announced[0]).len(), told.again), (2, 0));
+    assert_eq!(world.free_numbers().await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_event_comes_again_while_the_tables_do_not_answer() {
+    let world = World::without_tables().await;
+    let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    assert_eq!(
+        (told.announced.len(), told.refused.len(), told.again, told.waits),
+        (0, 0, 1, vec![5])
+    );
+}
+
+#[tokio::test]
+async fn an_event_comes_again_while_the_service_secret_is_unusable() {
+    for secret in [None, Some(""), Some("{}"), Some(r#"{"caller_key":"short"}"#)] {
+        let world = world_with_numbers(4).await;
+        world.given_service_secret(secret);
+        let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
+        assert_eq!((told.announced.len(), told.again), (0, 1), "{secret:?}");
+        assert!(world.log().contains("caller_key"), "{secret:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_number_is_never_handed_out_and_its_order_finishes_on_it() {
+    let world = world_with_numbers(2).await;
+    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    world
+        .when_pool_told(&json!({
+            "type": "pool.withdraw", "pool": "id-jkt", "numbers": [numbers["agent"]],
+        }))
+        .await;
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["decision"], "connect");
+    world.when_told(&event("completed", "o-1", 2)).await;
+    world.seconds_pass(600);
+    let told = world.when_told(&assigned("o-2", 1, &PAIR)).await;
+    assert_eq!(told.announced[0]["type"], "numbers.unavailable");
+}
+
+#[tokio::test]
+async fn orders_that_are_assigned_at_the_same_time_never_share_a_number() {
+    let world = world_with_numbers(60).await;
+    let batch_of_five = |batch| -> Vec<String> {
+        (0..5)
+            .map(|n| {
+                let (a, b) = (format!("+6281{batch}0000{n}0"), format!("+6281{batch}0000{n}1"));
+                let people = [("customer", a.as_str()), ("agent", b.as_str())];
+                assigned(&format!("o-{batch}-{n}"), 1, &people).to_string()
+            })
+            .collect()
+    };
+    let batches: Vec<Vec<String>> = (0..6).map(batch_of_five).collect();
+    let told = join_all(batches.iter().map(|it| world.when_assign_receives(it, FIRST))).await;
+
+    let again: usize = told.iter().map(|told| told.again).sum();
+    let mut announced: Vec<_> = told.into_iter().flat_map(|told| told.announced).collect();
+    if 0 < again {
+        // Those who found too little left on the shards come again.
+        for bodies in &batches {
+            let told = world.when_assign_receives(bodies, Delivery { count: 2, age: 5 }).await;
+            assert_eq!(told.again, 0);
+            announced.extend(told.announced);
+        }
+    }
+    let assigned: std::collections::BTreeMap<_, _> = announced
+        .iter()
+        .filter(|it| it["type"] == "numbers.assigned")
+        .map(|it| (it["order_id"].as_str().unwrap(), numbers_in(it)))
+        .collect();
+    let numbers: Vec<&String> = assigned.values().flat_map(|it| it.values()).collect();
+    assert_eq!((assigned.len(), numbers.len()), (30, 60));
+    assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), 60);
+}
+
+#[tokio::test]
+async fn an_order_that_two_functions_assign_at_once_gets_one_set_of_numbers() {
+    let world = world_with_numbers(20).await;
+    let body = [assigned("o-1", 1, &PAIR).to_string()];
+    let told = join_all((0..5).map(|_| world.when_assign_receives(&body, FIRST))).await;
+    let announced: HashSet<String> =
+        told.iter().flat_map(|told| &told.announced).map(ToString::to_string).collect();
+    assert_eq!(announced.len(), 1, "{announced:?}");
+    assert_eq!(world.free_numbers().await.len(), 18);
+}

@@ -1,0 +1,337 @@
+//! How a pool is filled: by hand, and from a provider.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::World;
+use support::provider::{Call, FakeProvider, Fault};
+use support::world::{Told, assigned, event, number};
+
+use crate::people::{AGENT, CUSTOMER};
+
+const TAG: &str = "masking/us";
+
+fn import(pool: &str, numbers: &[String]) -> Value {
+    json!({"type": "pool.import", "pool": pool, "numbers": numbers})
+}
+
+fn check(pool: &str) -> Value {
+    json!({"type": "pool.check", "pool": pool})
+}
+
+fn is_done(told: &Told) -> bool {
+    told.refused.is_empty() && told.again == 0
+}
+
+/// A world whose pool `us` is filled from a provider, up to five numbers.
+async fn world_with_provider(name: &str, country: &str) -> (World, FakeProvider) {
+    let pools = json!([{
+        "id": "us", "provider": name, "country": country, "min_free": 0, "target_free": 5,
+        "max_numbers": 8, "shards": 2,
+    }]);
+    let world = World::with_pools(&pools).await;
+    let provider = FakeProvider::start().await;
+    world.given_provider_secret(Some(
+        &json!({"twilio": provider.twilio_part(), "exotel": provider.exotel_part()}),
+    ));
+    (world, provider)
+}
+
+fn us_numbers(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|n| format!("+141555501{n:02}")).collect()
+}
+
+fn given_for_sale(provider: &FakeProvider, numbers: &[String]) {
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    provider.given_available(&numbers);
+}
+
+#[tokio::test]
+async fn imported_numbers_are_free_at_once_and_importing_again_changes_nothing() {
+    let world = World::new().await;
+    let numbers = [number(1), number(2)];
+    assert!(is_done(&world.when_pool_told(&import("id-jkt", &numbers)).await));
+    assert_eq!(world.free_numbers().await, numbers);
+
+    world.when_told(&assigned("o-1", 1, &[("customer", CUSTOMER), ("agent", AGENT)])).await;
+    assert!(is_done(&world.when_pool_told(&import("id-jkt", &numbers)).await));
+    assert!(world.free_numbers().await.is_empty(), "a number that is known keeps its row");
+}
+
+#[tokio::test]
+async fn a_number_of_another_pool_is_reported_and_not_moved() {
+    let pools = json!([{"id": "a", "default": true}, {"id": "b"}]);
+    let world = World::with_pools(&pools).await;
+    world.given_numbers("a", 1..2).await;
+    assert!(is_done(&world.when_pool_told(&import("b", &[number(1), number(2)])).await));
+    let rows = world.rows("NumbersTable").await;
+    let pools: Vec<_> =
+        rows.iter().map(|row| support::database::text(row, "pool").unwrap()).collect();
+    assert!(pools.contains(&"a") && pools.contains(&"b"), "{pools:?}");
+    let log = world.log();
+    assert!(log.contains("numbers of another pool were not moved"), "{log}");
+    assert!(log.contains(r#""added":1"#) && log.contains(r#""of_another_pool":1"#), "{log}");
+}
+
+#[tokio::test]
+async fn a_list_with_a_mistake_is_refused_whole() {
+    let world = World::new().await;
+    let told = world.when_pool_told(&import("id-jkt", &[number(1), "62215".to_owned()])).await;
+    assert_eq!(told.again, 0);
+    assert!(told.refused[0].starts_with("numbers[1]: "), "{told:?}");
+    assert!(world.rows("NumbersTable").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_bad_message_is_refused_by_its_field() {
+    let world = World::new().await;
+    for (body, reason) in [
+        ("no JSON", "body: must be JSON"),
+        (r#"{"type":"pool.burn"}"#, "type: is not a known type of pool message"),
+        (r#"{"type":"pool.check","pool":"x"}"#, "pool: must be the id of a pool of this stack"),
+        (r#"{"type":"pool.withdraw","pool":"id-jkt"}"#, "numbers: is missing"),
+    ] {
+        let told = world.when_refill_receives(body).await;
+        assert_eq!((told.refused, told.again), (vec![reason.to_owned()], 0));
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_number_is_back_when_it_is_imported_again() {
+    let world = World::new().await;
+    world.given_numbers("id-jkt", 1..3).await;
+    let withdraw =
+        json!({"type": "pool.withdraw", "pool": "id-jkt", "numbers": [number(1), number(9)]});
+    for _ in 0..2 {
+        assert!(is_done(&world.when_pool_told(&withdraw).await));
+        assert_eq!(world.free_numbers().await, [number(2)]);
+    }
+    assert!(is_done(&world.when_pool_told(&import("id-jkt", &[number(1)])).await));
+    assert_eq!(world.free_numbers().await, [number(1), number(2)]);
+}
+
+#[tokio::test]
+async fn a_check_of_all_pools_becomes_a_check_of_each() {
+    let world = World::with_pools(&json!([{"id": "a", "default": true}, {"id": "b"}])).await;
+    assert!(is_done(&world.when_pool_told(&json!({"type": "pool.check"})).await));
+    let sent = world.take_signals();
+    let sent: Vec<_> =
+        sent.iter().map(|it| (it.group.as_deref().unwrap(), it.body.as_str())).collect();
+    assert_eq!(
+        sent,
+        [
+            ("a", r#"{"pool":"a","type":"pool.check"}"#),
+            ("b", r#"{"pool":"b","type":"pool.check"}"#),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_check_of_a_pool_that_is_filled_by_hand_says_how_many_are_free() {
+    let world = World::new().await;
+    world.given_numbers("id-jkt", 0..5).await;
+    world.when_told(&assigned("o-1", 1, &[("customer", CUSTOMER), ("agent", AGENT)])).await;
+    assert!(is_done(&world.when_pool_told(&check("id-jkt")).await));
+    let log = world.log();
+    assert!(
+        log.contains(r#""message":"checked a pool","pool":"id-jkt","free":3,"numbers":5"#),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn messages_come_again_while_the_tables_do_not_answer_but_a_check_never_does() {
+    let world = World::without_tables().await;
+    let told = world.when_pool_told(&import("id-jkt", &[number(1)])).await;
+    assert_eq!((told.again, told.waits), (1, vec![5]));
+    let withdraw = json!({"type": "pool.withdraw", "pool": "id-jkt", "numbers": [number(1)]});
+    assert_eq!(world.when_pool_told(&withdraw).await.again, 1);
+    assert!(is_done(&world.when_pool_told(&check("id-jkt")).await));
+}
+
+#[tokio::test]
+async fn a_pool_is_bought_up_to_its_target_with_tag_and_webhooks() {
+    for (name, country, numbers) in [
+        ("twilio", "US", us_numbers(0..9)),
+        ("exotel", "IN", (0..9).map(|n| format!("+9180000000{n:02}")).collect()),
+    ] {
+        let (world, provider) = world_with_provider(name, country).await;
+        given_for_sale(&provider, &numbers);
+        assert!(is_done(&world.when_pool_told(&check("us")).await));
+        assert_eq!(world.free_numbers().await.len(), 5, "{name}: {}", world.log());
+        let owned = provider.owned();
+        assert_eq!(owned.len(), 5);
+        for number in owned {
+            assert_eq!(number.tag, TAG);
+            if name == "twilio" {
+                assert_eq!(number.voice_url, "https://calls.example.com/calls/twilio");
+                assert_eq!(number.fallback_url, number.voice_url);
+            } else {
+                assert!(number.voice_url.contains("/exoml/start_voice/"), "{}", number.voice_url);
+            }
+        }
+        assert!(is_done(&world.when_pool_told(&check("us")).await));
+        assert_eq!(provider.purchases().len(), 5, "a full pool buys nothing");
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_cool_down_count_as_free_and_held_ones_do_not() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..20));
+    world.when_pool_told(&check("us")).await;
+    world.when_told(&assigned("o-1", 1, &[("customer", CUSTOMER), ("agent", AGENT)])).await;
+    world.when_pool_told(&check("us")).await;
+    assert_eq!(provider.purchases().len(), 7, "two are held");
+    world.when_told(&event("completed", "o-1", 2)).await;
+    world.when_told(&assigned("o-2", 1, &[("customer", CUSTOMER), ("agent", AGENT)])).await;
+    world.when_pool_told(&check("us")).await;
+    assert_eq!(provider.purchases().len(), 7, "two are held and two cool down");
+}
+
+#[tokio::test]
+async fn the_account_never_holds_more_than_it_may() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..20));
+    world.when_pool_told(&check("us")).await;
+    for order in 0..3 {
+        let (a, b) = (format!("+1202555010{order}"), format!("+1202555020{order}"));
+        let people = [("customer", a.as_str()), ("agent", b.as_str())];
+        world.when_told(&assigned(&format!("o-{order}"), 1, &people)).await;
+        world.when_pool_told(&check("us")).await;
+    }
+    assert_eq!(provider.owned().len(), 8);
+}
+
+#[tokio::test]
+async fn what_the_account_has_and_the_table_lacks_is_added_before_anything_is_bought() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..9));
+    for number in us_numbers(20..23) {
+        provider.given_owned(&number, TAG);
+    }
+    provider.given_owned("+14155550199", "another-stack/us");
+    world.when_pool_told(&check("us")).await;
+    assert_eq!(provider.purchases().len(), 2);
+    let free = world.free_numbers().await;
+    assert_eq!(free.len(), 5);
+    assert!(!free.contains(&"+14155550199".to_owned()));
+}
+
+#[tokio::test]
+async fn what_the_account_lost_is_withdrawn_and_what_was_imported_by_hand_stays() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..5));
+    world.given_numbers("us", 0..1).await;
+    world.when_pool_told(&check("us")).await;
+    let lost = provider.owned().first().unwrap().number.clone();
+    provider.given_lost(&lost);
+    world.when_pool_told(&check("us")).await;
+    let free = world.free_numbers().await;
+    assert!(!free.contains(&lost), "{free:?}");
+    assert!(free.contains(&number(0)));
+    assert!(world.log().contains("withdrew a number that the account lost"));
+}
+
+#[tokio::test]
+async fn a_withdrawn_number_stays_withdrawn_though_the_account_has_it() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..5));
+    world.when_pool_told(&check("us")).await;
+    let number = world.free_numbers().await.remove(0);
+    let withdraw = json!({"type": "pool.withdraw", "pool": "us", "numbers": [number]});
+    world.when_pool_told(&withdraw).await;
+    world.when_pool_told(&check("us")).await;
+    assert!(!world.free_numbers().await.contains(&number));
+}
+
+#[tokio::test]
+async fn a_listing_that_was_cut_short_withdraws_and_buys_nothing() {
+    let (world, provider) = world_with_provider("exotel", "IN").await;
+    let numbers: Vec<String> = (0..3).map(|n| format!("+9180000000{n:02}")).collect();
+    for number in &numbers {
+        provider.given_owned(number, TAG);
+    }
+    world.when_pool_told(&check("us")).await;
+    given_for_sale(&provider, &[format!("+918000000099")]);
+    provider.given_page_size(1);
+    provider.given_pages_are_ignored();
+    world.when_pool_told(&check("us")).await;
+    assert_eq!(world.free_numbers().await, numbers);
+    assert!(provider.purchases().is_empty());
+    assert!(world.log().contains("a check stopped: the provider did not answer"));
+}
+
+#[tokio::test]
+async fn a_sale_whose_answer_is_lost_is_neither_lost_nor_repeated() {
+    for fault in [Fault::Silence, Fault::Status(500, 0), Fault::WebPage, Fault::EmptyObject] {
+        let (world, provider) = world_with_provider("twilio", "US").await;
+        given_for_sale(&provider, &us_numbers(0..9));
+        provider.lose_next_sale(fault.clone());
+        let check = check("us").to_string();
+        let time = Duration::from_secs(30);
+        assert!(is_done(&world.when_refill_receives_within(&check, time).await));
+        assert!(is_done(&world.when_refill_receives_within(&check, time).await));
+        assert_eq!(provider.owned().len(), 5, "{fault:?}");
+        assert_eq!(world.free_numbers().await.len(), 5, "{fault:?}");
+        let mut orders = provider.orders();
+        orders.sort();
+        orders.dedup();
+        assert_eq!(orders.len(), provider.orders().len(), "no number is ordered twice: {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_in_trouble_stops_a_check_with_the_call_and_the_code() {
+    for (call, fault, said) in [
+        (Call::List, Fault::WebPage, "list"),
+        (Call::List, Fault::EmptyObject, "list"),
+        (Call::List, Fault::Status(403, 20003), "20003"),
+        (Call::Search, Fault::Status(400, 21452), "21452"),
+        (Call::Buy, Fault::Status(400, 21631), "21631"),
+        (Call::Buy, Fault::TooManyRequests(60), "429"),
+    ] {
+        let (world, provider) = world_with_provider("twilio", "US").await;
+        given_for_sale(&provider, &us_numbers(0..9));
+        provider.fail_next(call, fault.clone());
+        assert!(is_done(&world.when_pool_told(&check("us")).await), "a check never fails");
+        assert!(provider.purchases().is_empty(), "{call:?} {fault:?}");
+        let log = world.log();
+        assert!(log.contains("Twilio") && log.contains(said), "{call:?} {fault:?}: {log}");
+        world.when_pool_told(&check("us")).await;
+        assert_eq!(provider.purchases().len(), 5, "the next check goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_someone_else_bought_is_left_for_the_next_candidate() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..9));
+    provider.given_taken("+14155550100");
+    world.when_pool_told(&check("us")).await;
+    assert_eq!(provider.purchases().len(), 5);
+    assert!(!provider.purchases().contains(&"+14155550100".to_owned()));
+}
+
+#[tokio::test]
+async fn nothing_is_bought_without_time_account_or_country() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..9));
+    let check_us = check("us").to_string();
+    let told = world.when_refill_receives_within(&check_us, Duration::from_secs(5)).await;
+    assert!(is_done(&told));
+    assert!(world.log().contains("no time is left to buy more"));
+    assert!(provider.purchases().is_empty());
+
+    let pools = json!([{"id": "us", "provider": "twilio"}]);
+    let world = World::with_pools(&pools).await;
+    world.given_provider_secret(Some(&json!({})));
+    assert!(is_done(&world.when_pool_told(&check("us")).await));
+    assert!(world.log().contains("the provider secret has no account"));
+
+    let world = World::with_pools(&pools).await;
+    world.given_provider_secret(Some(&json!({"twilio": provider.twilio_part()})));
+    assert!(is_done(&world.when_pool_told(&check("us")).await));
+    assert!(world.log().contains("the pool has no country"));
+    assert!(provider.purchases().is_empty());
+}

@@ -1,0 +1,302 @@
+//! How calls are answered, on each of the three routes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::World;
+use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, assigned, event, numbers_in, provider_secret};
+
+use crate::people::{AGENT, CUSTOMER, STRANGER};
+
+const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
+const NOT_CONNECTED: &str = "can not be reached";
+
+/// An order of a customer and an agent, and the number that stands for each.
+async fn world_with_an_order() -> (World, String, String) {
+    let world = World::new().await;
+    world.given_numbers("id-jkt", 0..2).await;
+    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    (world, numbers["customer"].clone(), numbers["agent"].clone())
+}
+
+fn form<'a>(from: &'a str, to: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("CallSid", "CA00000000000000000000000000000001"),
+        ("From", from),
+        ("To", to),
+        ("CallStatus", "ringing"),
+        ("FromCity", ""),
+        ("CallerName", "José & Søn"),
+    ]
+}
+
+fn query<'a>(from: &'a str, to: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![("CallSid", "99530000000000000000000000000001"), ("CallFrom", from), ("CallTo", to)]
+}
+
+#[tokio::test]
+async fn a_caller_without_a_route_reaches_nobody_on_our_number_or_another() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    for called in [agent_number.as_str(), "+622199999999"] {
+        let (status, answer) = world.when_called(STRANGER, called).await;
+        assert_eq!((status, answer), (200, json!({"decision": "reject", "reason": "no_route"})));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_withheld_the_number_is_not_looked_up() {
+    // Nothing could be read here: that nothing fails shows that nothing is.
+    let world = World::without_tables().await;
+    for caller in ["", " ", "anonymous", "Restricted", "+266696687", "+86282452253", "sip:bob"] {
+        let (status, answer) = world.when_called(caller, "+622150001").await;
+        assert_eq!(
+            (status, answer),
+            (200, json!({"decision": "reject", "reason": "caller_hidden"})),
+            "{caller}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_or_malformed_number_is_named() {
+    let world = World::without_tables().await;
+    let e164 = "must be a phone number in E.164 form: `+`, then 8 to 15 digits";
+    for (body, error) in [
+        ("", "body: must be JSON".to_owned()),
+        ("[]", "body: must be a JSON object".to_owned()),
+        (r#"{"caller":"+6281211112222"}"#, "called: is missing".to_owned()),
+        (r#"{"called":"+622150001"}"#, "caller: is missing".to_owned()),
+        (r#"{"caller":"12345678","called":"+622150001"}"#, format!("caller: {e164}")),
+        (r#"{"caller":"+6281211112222","called":"02150001"}"#, format!("called: {e164}")),
+        (r#"{"caller":7,"called":"+622150001"}"#, "caller: must be a string".to_owned()),
+    ] {
+        let (status, answer) =
+            world.when_switch_asks(body, &format!("Bearer {SWITCH_TOKEN}")).await;
+        assert_eq!((status, answer), (400, json!({ "error": error })));
+    }
+}
+
+#[tokio::test]
+async fn tables_that_do_not_answer_connect_nobody() {
+    let world = World::without_tables().await;
+    let (status, answer) = world.when_called(CUSTOMER, "+622150001").await;
+    assert_eq!((status, answer), (503, json!({"decision": "reject", "reason": "unavailable"})));
+
+    let (status, twiml) = world.when_twilio_calls(&form(CUSTOMER, "+622150001")).await;
+    assert_eq!(status, 200);
+    assert!(twiml.contains("try again") && !twiml.contains("<Dial"), "{twiml}");
+
+    let query = query("081211112222", "02150000001");
+    let (status, answer) = world.when_exotel_calls(EXOTEL_TOKEN, &query).await;
+    assert_eq!((status, &answer["destination"]["numbers"]), (200, &json!([])));
+    let log = world.log();
+    assert!(log.contains(r#""message":"call could not be resolved""#), "the alarm listens: {log}");
+}
+
+#[tokio::test]
+async fn a_service_secret_that_is_unusable_connects_nobody() {
+    for secret in [None, Some(""), Some(r#"{"caller_key":""}"#)] {
+        let (world, _, agent_number) = world_with_an_order().await;
+        world.given_service_secret(secret);
+        let (status, answer) = world.when_called(CUSTOMER, &agent_number).await;
+        assert_eq!((status, &answer["reason"]), (503, &json!("unavailable")), "{secret:?}");
+    }
+}
+
+#[tokio::test]
+async fn twilio_is_told_whom_to_ring_and_what_to_show() {
+    let (world, customer_number, agent_number) = world_with_an_order().await;
+    let (status, twiml) = world.when_twilio_calls(&form(CUSTOMER, &agent_number)).await;
+    assert_eq!(status, 200);
+    assert!(twiml.contains(&format!(r#"callerId="{customer_number}""#)), "{twiml}");
+    assert!(twiml.contains(&format!("<Number>{AGENT}</Number>")), "{twiml}");
+
+    for (from, to) in [
+        (STRANGER, agent_number.as_str()),
+        ("+266696687", &agent_number),
+        ("anonymous", &agent_number),
+        ("", &agent_number),
+        ("nonsense+1", &agent_number),
+        ("12345678", &agent_number),
+        (CUSTOMER, ""),
+        (CUSTOMER, "02150001"),
+    ] {
+        let (status, twiml) = world.when_twilio_calls(&form(from, to)).await;
+        assert_eq!(status, 200);
+        assert!(twiml.contains(NOT_CONNECTED) && twiml.contains("<Hangup/>"), "{twiml}");
+    }
+    world.when_told(&event("completed", "o-1", 2)).await;
+    let (_, twiml) = world.when_twilio_calls(&form(CUSTOMER, &agent_number)).await;
+    assert!(twiml.contains(NOT_CONNECTED), "{twiml}");
+}
+
+#[tokio::test]
+async fn twilios_own_signature_of_a_recorded_request_is_accepted() {
+    let world = World::new().await;
+    let request: Value =
+        serde_json::from_str(include_str!("../events/resolve-call-twilio.json")).unwrap();
+    let (status, twiml) = world.when_requested(&request).await;
+    assert_eq!(status, 200);
+    assert!(twiml.contains(NOT_CONNECTED), "{twiml}");
+}
+
+#[tokio::test]
+async fn a_twilio_request_that_is_not_signed_touches_no_table() {
+    // A table that is touched would answer "try again" here.
+    let world = World::without_tables().await;
+    let form = form(CUSTOMER, "+622150001");
+    let url = "https://calls.example.com/calls/twilio";
+    let of_another = support::twilio::signature("another-token", url, &form);
+    let of_other_fields = support::twilio::signature(support::world::TWILIO_TOKEN, url, &form[1..]);
+    for signature in ["", "nonsense", &of_another, &of_other_fields] {
+        let (status, body) = world.when_twilio_sends(&form, signature).await;
+        assert_eq!((status, body.as_str()), (403, r#"{"error":"forbidden"}"#));
+    }
+    let mut unsigned: Value =
+        serde_json::from_str(include_str!("../events/resolve-call-twilio.json")).unwrap();
+    unsigned["headers"].as_object_mut().unwrap().remove("x-twilio-signature");
+    assert_eq!(world.when_requested(&unsigned).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_body_of_twilio_that_is_no_form_is_not_readable() {
+    let world = World::without_tables().await;
+    let mut request: Value =
+        serde_json::from_str(include_str!("../events/resolve-call-twilio.json")).unwrap();
+    request["headers"]["content-type"] = "application/json".into();
+    assert_eq!(world.when_requested(&request).await.0, 400);
+}
+
+#[tokio::test]
+async fn exotel_is_told_whom_to_ring_and_what_to_show() {
+    let (world, customer_number, agent_number) = world_with_an_order().await;
+    // Exotel writes the numbers of its country in national form.
+    let national = |number: &str| format!("0{}", number.strip_prefix("+62").unwrap());
+    let query_of = |from: &str, to: &str| {
+        (national(from), if to.starts_with('+') { national(to) } else { to.to_owned() })
+    };
+    let (from, to) = query_of(CUSTOMER, &agent_number);
+    let (status, answer) = world.when_exotel_calls(EXOTEL_TOKEN, &query(&from, &to)).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["destination"]["numbers"], json!([AGENT]));
+    assert_eq!(answer["outgoing_phone_number"], customer_number.as_str());
+
+    for (from, to) in [
+        (national(STRANGER), to.clone()),
+        (String::new(), to.clone()),
+        ("anonymous".to_owned(), to.clone()),
+        ("12".to_owned(), to.clone()),
+        (from.clone(), String::new()),
+    ] {
+        let (status, answer) = world.when_exotel_calls(EXOTEL_TOKEN, &query(&from, &to)).await;
+        assert_eq!((status, &answer["destination"]["numbers"]), (200, &json!([])), "{from} {to}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_touches_no_table() {
+    let world = World::without_tables().await;
+    let body = json!({"caller": CUSTOMER, "called": "+622150001"}).to_string();
+    for authorization in
+        ["", "Bearer", "Bearer ", "Bearer another", "Basic token-of-a-switch", SWITCH_TOKEN]
+    {
+        let answer = world.when_switch_asks(&body, authorization).await;
+        assert_eq!(answer, (403, json!({"error": "forbidden"})), "{authorization}");
+    }
+    for token in ["", "another", "token-of-exote", "token-of-exotel/"] {
+        let answer = world.when_exotel_calls(token, &query("081211112222", "02150001")).await;
+        assert_eq!(answer, (403, json!({"error": "forbidden"})), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_whose_part_of_the_secret_is_missing_or_malformed_is_off_and_the_others_are_on() {
+    for part in ["resolve", "twilio", "exotel"] {
+        for value in [
+            Value::Null,
+            json!({}),
+            json!("nonsense"),
+            json!({"tokens": 7, "auth_tokens": 7, "webhook_tokens": 7}),
+        ] {
+            let (world, _, agent_number) = world_with_an_order().await;
+            let mut secret = provider_secret();
+            secret[part] = value.clone();
+            world.given_provider_secret(Some(&secret));
+            let national = format!("0{}", agent_number.strip_prefix("+62").unwrap());
+            let statuses = [
+                ("resolve", world.when_called(CUSTOMER, &agent_number).await.0),
+                ("twilio", world.when_twilio_calls(&form(CUSTOMER, &agent_number)).await.0),
+                (
+                    "exotel",
+                    world
+                        .when_exotel_calls(EXOTEL_TOKEN, &query("081211112222", &national))
+                        .await
+                        .0,
+                ),
+            ];
+            for (route, status) in statuses {
+                assert_eq!(
+                    status,
+                    if route == part { 403 } else { 200 },
+                    "{part} is {value}: {route}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_can_not_be_read_switches_every_route_off() {
+    let world = World::without_tables().await;
+    world.given_provider_secret(None);
+    assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 403);
+    assert!(world.log().contains("a secret could not be read"));
+}
+
+#[tokio::test]
+async fn a_token_that_was_rotated_is_accepted_within_seconds() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
+    let mut secret = provider_secret();
+    secret["resolve"]["tokens"] = json!(["a-new-token", SWITCH_TOKEN]);
+    world.given_provider_secret(Some(&secret));
+    let body = json!({"caller": CUSTOMER, "called": agent_number}).to_string();
+    world.caches_age(Duration::from_secs(6)).await;
+    assert_eq!(world.when_switch_asks(&body, "Bearer a-new-token").await.0, 200);
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200, "the old one too");
+}
+
+#[tokio::test]
+async fn a_secret_that_becomes_unreadable_leaves_the_last_good_one() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
+    world.given_provider_secret(None);
+    world.given_service_secret(Some("nonsense"));
+    world.caches_age(Duration::from_mins(6)).await;
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
+}
+
+#[tokio::test]
+async fn another_path_is_not_found() {
+    let world = World::without_tables().await;
+    let mut request: Value =
+        serde_json::from_str(include_str!("../events/resolve-call.json")).unwrap();
+    request["rawPath"] = "/calls/nowhere".into();
+    assert_eq!(world.when_requested(&request).await.0, 404);
+}
+
+#[tokio::test]
+async fn each_call_is_logged_with_its_reason_and_its_id() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    world.when_called(CUSTOMER, &agent_number).await;
+    world.when_called(STRANGER, &agent_number).await;
+    let log = world.log();
+    assert!(
+        log.contains(r#""message":"connected a call","call.id":"call-1","order.id":"o-1""#),
+        "{log}"
+    );
+    assert!(
+        log.contains(r#""message":"rejected a call","call.id":"call-1","reason":"no_route""#),
+        "{log}"
+    );
+}
