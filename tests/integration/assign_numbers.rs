@@ -311,7 +311,7 @@ async fn an_assignment_that_is_over_when_it_comes_leaves_the_order_with_nothing(
     over["expires_at"] = world.in_seconds(0).into();
     let expired =
         json!({"type": "numbers.released", "order_id": "o-1", "version": 2, "reason": "expired"});
-    assert_eq!(world.when_told(&over).await.announced, [expired.clone()]);
+    assert_eq!(world.when_told(&over).await.announced, std::slice::from_ref(&expired));
     assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
     assert_eq!(world.order("o-1").await["state"], "unassigned");
     assert_eq!(world.when_told(&over).await.announced, [expired], "a duplicate says the same");

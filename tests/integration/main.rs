@@ -1,6 +1,12 @@
 //! Stories told through the real handlers, with real AWS clients, on an embedded
 //! DynamoDB. One module for each function, and one for what holds for all.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
 mod assign_numbers;
 mod number_api;
 mod privacy;

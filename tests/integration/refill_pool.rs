@@ -253,7 +253,7 @@ async fn a_listing_that_was_cut_short_withdraws_and_buys_nothing() {
         provider.given_owned(number, TAG);
     }
     world.when_pool_told(&check("us")).await;
-    given_for_sale(&provider, &[format!("+918000000099")]);
+    given_for_sale(&provider, &["+918000000099".to_owned()]);
     provider.given_page_size(1);
     provider.given_pages_are_ignored();
     world.when_pool_told(&check("us")).await;

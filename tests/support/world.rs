@@ -126,8 +126,8 @@ impl World {
             })
         };
         let providers = || {
-            Secret::new(aws.secrets(), PROVIDER_SECRET, |_, text| {
-                Ok(Arc::new(ProviderSecret::parse(text).0))
+            Secret::new(aws.secrets(), PROVIDER_SECRET, |last, text| {
+                Ok(ProviderSecret::read(last, text))
             })
         };
 

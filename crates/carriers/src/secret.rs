@@ -2,6 +2,7 @@
 //! that the operator fills in part by part. What is missing is switched off.
 
 use std::fmt;
+use std::sync::Arc;
 
 use masking::Invalid;
 use masking::field;
@@ -110,6 +111,31 @@ impl ProviderSecret {
         // Two uses may choke on the same field.
         invalid.dedup();
         (secret, invalid)
+    }
+}
+
+impl ProviderSecret {
+    /// Reads the secret, for the first time or again, and logs what is wrong with it
+    /// and which of its uses are off.
+    pub fn read(last: Option<&Arc<Self>>, text: &str) -> Arc<Self> {
+        let (secret, problems) = last.map_or_else(|| Self::parse(text), |last| last.updated(text));
+        for problem in problems {
+            tracing::error!(error = %problem, "a part of the provider secret can't be used");
+        }
+        let off: Vec<&str> = [
+            ("POST /calls/resolve", secret.resolve.is_none()),
+            ("POST /calls/twilio", secret.twilio_webhook.is_none()),
+            ("GET /calls/exotel/{token}", secret.exotel_webhook.is_none()),
+            ("renting from Twilio", secret.twilio_account.is_none()),
+            ("renting from Exotel", secret.exotel_account.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(name, off)| off.then_some(name))
+        .collect();
+        if !off.is_empty() {
+            tracing::info!(off = off.join(", "), "the provider secret leaves these off");
+        }
+        Arc::new(secret)
     }
 }
 

@@ -2,14 +2,10 @@
 
 use std::env;
 
-/// A variable that a function can't start without.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("environment variable {0} is not set; the template sets it")]
-pub struct Missing(pub &'static str);
-
-/// Reads a variable that must be set.
-pub fn required(name: &'static str) -> Result<String, Missing> {
-    optional(name).ok_or(Missing(name))
+/// Reads a variable that must be set. The error is a line for `main` to end with.
+pub fn required(name: &'static str) -> Result<String, String> {
+    optional(name)
+        .ok_or_else(|| format!("environment variable {name} is not set; the template sets it"))
 }
 
 /// Reads a variable that may be missing or empty.

@@ -69,10 +69,13 @@ impl Consumed {
         Self { client, queue_url, dead_letter_queue_url }
     }
 
-    /// Moves a message to the dead-letter queue, with the reason as the message
-    /// attribute `reason`. It comes again if that fails, so that nothing is lost.
-    pub async fn refuse(&self, message: &SqsMessage, reason: &str) -> Outcome {
-        match self.bury(message, reason).await {
+    /// Moves a message that will never do to the dead-letter queue, with field and
+    /// reason as the message attribute `reason`. It comes again if that fails, so
+    /// that nothing is lost. The log has field and reason too, and nothing else of
+    /// the message: a phone may stand in any of its fields.
+    pub async fn refuse(&self, message: &SqsMessage, field: &str, reason: &str) -> Outcome {
+        tracing::warn!(message.id = message.message_id, field, reason, "refused a message");
+        match self.bury(message, &format!("{field}: {reason}")).await {
             Ok(()) => Outcome::Done,
             Err(error) => {
                 tracing::error!(%error, "a refused message could not be moved to its dead-letter queue");

@@ -105,3 +105,63 @@ pub fn answer(route: Option<Route>, now: Timestamp) -> Answer {
         _ => Answer::Reject(Reason::NoRoute),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_withheld_caller_is_recognised_in_all_its_spellings() {
+        for text in
+            ["", "  ", "anonymous", "ANONYMOUS", "Private", "unknown", "sip:a@b", "client:x"]
+                .into_iter()
+                .chain(WORDS_AS_DIGITS)
+        {
+            assert_eq!(CallerId::parse(text), Ok(CallerId::Withheld), "{text}");
+        }
+        let phone: Phone = "+6281211112222".parse().unwrap();
+        assert_eq!(CallerId::parse("+6281211112222"), Ok(CallerId::Shown(phone)));
+        for text in ["12345678", "+1234567", "+"] {
+            assert_eq!(CallerId::parse(text), Err(NotE164), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_digits_that_stand_for_words_are_what_a_keypad_makes_of_them() {
+        let keys = ["abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz"];
+        let words = ["anonymous", "restricted", "blocked", "unknown", "unavailable", "private"];
+        for (word, digits) in words.iter().zip(WORDS_AS_DIGITS) {
+            let keyed: String = word
+                .chars()
+                .map(|c| (keys.iter().position(|key| key.contains(c)).unwrap() + 2).to_string())
+                .collect();
+            assert_eq!(format!("+{keyed}"), digits);
+        }
+    }
+
+    #[test]
+    fn a_route_connects_until_it_expires_and_says_ended_until_it_is_reusable() {
+        let phone: Phone = "+6281211112222".parse().unwrap();
+        let at = Timestamp::from_seconds;
+        let route = |connect_to| {
+            Some(Route {
+                connect_to,
+                caller_id: "+622150001".parse().unwrap(),
+                order_id: "o-1".to_owned(),
+                expires_at: at(100),
+                reusable_at: at(200),
+            })
+        };
+        let reason = |route, now| match answer(route, at(now)) {
+            Answer::Connect { .. } => "connect",
+            Answer::Reject(reason) => reason.as_str(),
+        };
+        for (now, expected) in
+            [(99, "connect"), (100, "ended"), (199, "ended"), (200, "no_route"), (900, "no_route")]
+        {
+            assert_eq!(reason(route(Some(phone.clone())), now), expected, "at {now}");
+        }
+        assert_eq!(reason(route(None), 99), "ended", "a stripped route connects nobody");
+        assert_eq!(reason(None, 0), "no_route");
+    }
+}

@@ -154,3 +154,161 @@ fn assign<'a>(
         .map_or_else(|| Terms::of(wish.pool), |holding| holding.terms);
     Ok(Next::Assigned { wish, terms, expires_at })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{Held, Holding};
+    use crate::{CallerKey, OrderId, PoolId, Pools, Role};
+
+    const NOW: u64 = 1000;
+
+    fn pools() -> Pools {
+        Pools::parse(r#"[{"id":"a","default":true,"max_order_seconds":500},{"id":"b"}]"#).unwrap()
+    }
+
+    fn person(role: &str, phone: &str) -> Person {
+        let key = CallerKey::parse(&format!(r#"{{"caller_key":"{}"}}"#, "k".repeat(32))).unwrap();
+        let phone = phone.parse().unwrap();
+        Person { role: Role::parse(role).unwrap(), caller: key.caller(&phone), phone }
+    }
+
+    fn assign(pool: &Pool, expires_at: Option<u64>) -> Asked<'_> {
+        let people = vec![person("customer", "+6281211112222"), person("agent", "+6281333334444")];
+        Asked::Assign(Wish { pool, expires_at: expires_at.map(Timestamp::from_seconds), people })
+    }
+
+    fn row(state: State) -> Row {
+        Row::Present(Order {
+            order_id: OrderId::parse("o-1").unwrap(),
+            version: 5,
+            revision: 7,
+            pool: PoolId::parse("a"),
+            state,
+        })
+    }
+
+    fn holding(expires_at: u64, waiting: bool) -> State {
+        let pools = pools();
+        let terms = Terms { cooldown_seconds: 11, ..Terms::of(pools.named(None).unwrap()) };
+        let held = |person: Person, number: &str| Held {
+            role: person.role,
+            number: number.parse().unwrap(),
+            caller: Some(person.caller),
+        };
+        let participants = vec![
+            held(person("customer", "+6281211112222"), "+622150001"),
+            held(person("agent", "+6281333334444"), "+622150002"),
+        ];
+        let expires_at = Timestamp::from_seconds(expires_at);
+        State::Assigned(Holding { terms, participants, expires_at, waiting })
+    }
+
+    /// What an event does, in a word.
+    #[track_caller]
+    fn check(row: &Row, version: u64, asked: &Asked<'_>, expected: &str) {
+        let decision = decide(row, version, asked, Timestamp::from_seconds(NOW)).unwrap();
+        let word = match decision {
+            Decision::Ignore(Ignored::Closed) => "ignored: closed",
+            Decision::Ignore(Ignored::Stale) => "ignored: stale",
+            Decision::Ignore(Ignored::SameVersion) => "ignored: same version",
+            Decision::AnnounceAgain => "announced again",
+            Decision::Become(Next::Assigned { .. }) => "assigned",
+            Decision::Become(Next::Expired { .. }) => "expired",
+            Decision::Become(Next::Unassigned) => "unassigned",
+            Decision::Become(Next::Closed(_)) => "closed",
+        };
+        assert_eq!(word, expected, "version {version} of {asked:?} on {row:?}");
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let pools = pools();
+        let assign = &assign(pools.named(None).unwrap(), None);
+        let unassign = &Asked::Unassign;
+        let close = &Asked::Close(Closed::Completed);
+
+        let closed = &row(State::Closed(Closed::Cancelled));
+        for version in [4, 5, 6] {
+            check(closed, version, assign, "ignored: closed");
+            check(closed, version, unassign, "ignored: closed");
+            check(closed, version, close, "announced again");
+        }
+        let live = &row(holding(NOW + 1, false));
+        let over = &row(holding(NOW, false));
+        let told = &row(State::Unassigned(Unassigned::Told));
+        let expired = &row(State::Unassigned(Unassigned::Expired));
+        for row in [live, over, told, expired] {
+            check(row, 4, assign, "ignored: stale");
+            check(row, 4, unassign, "ignored: stale");
+            check(row, 6, assign, "assigned");
+            check(row, 6, unassign, "unassigned");
+            for version in [4, 5, 6] {
+                check(row, version, close, "closed");
+            }
+        }
+        for row in [live, over, expired] {
+            check(row, 5, assign, "announced again");
+            check(row, 5, unassign, "ignored: same version");
+        }
+        check(told, 5, assign, "ignored: same version");
+        check(told, 5, unassign, "announced again");
+        for none in [&Row::Absent, &Row::Unread] {
+            check(none, 1, assign, "assigned");
+            check(none, 1, unassign, "unassigned");
+            check(none, 1, close, "closed");
+        }
+    }
+
+    #[test]
+    fn an_order_that_waits_for_numbers_goes_on_with_the_event_that_it_waits_for() {
+        let pools = pools();
+        let assign = &assign(pools.named(None).unwrap(), None);
+        for expires_at in [NOW, NOW + 1] {
+            let waiting = &row(holding(expires_at, true));
+            check(waiting, 4, assign, "ignored: stale");
+            check(waiting, 5, assign, "assigned");
+            check(waiting, 5, &Asked::Unassign, "ignored: same version");
+        }
+    }
+
+    #[test]
+    fn the_end_is_the_events_own_but_no_later_than_the_pool_allows() {
+        let pools = pools();
+        let pool = pools.named(None).unwrap();
+        for (asked, end) in [(None, 1500), (Some(1200), 1200), (Some(1501), 1500)] {
+            let asked = assign(pool, asked);
+            let decision = decide(&Row::Absent, 1, &asked, Timestamp::from_seconds(NOW)).unwrap();
+            let Decision::Become(Next::Assigned { expires_at, .. }) = decision else { panic!() };
+            assert_eq!(expires_at.seconds(), end);
+        }
+        for over in [0, NOW] {
+            check(&Row::Absent, 1, &assign(pool, Some(over)), "expired");
+        }
+    }
+
+    #[test]
+    fn an_amendment_keeps_the_terms_of_the_claim_and_a_new_claim_does_not() {
+        let pools = pools();
+        let asked = assign(pools.named(None).unwrap(), None);
+        for (end, cooldown) in [(NOW + 1, 11), (NOW, 600)] {
+            let row = row(holding(end, false));
+            let decision = decide(&row, 6, &asked, Timestamp::from_seconds(NOW)).unwrap();
+            let Decision::Become(Next::Assigned { terms, .. }) = decision else { panic!() };
+            assert_eq!(terms.cooldown_seconds, cooldown);
+        }
+    }
+
+    #[test]
+    fn another_pool_than_the_orders_is_refused_unless_the_event_does_nothing() {
+        let pools = pools();
+        let asked = assign(pools.named(Some("b")).unwrap(), None);
+        let now = Timestamp::from_seconds(NOW);
+        for state in [holding(NOW + 1, false), State::Unassigned(Unassigned::Told)] {
+            let row = row(state);
+            let refusal = decide(&row, 6, &asked, now).unwrap_err().to_string();
+            assert_eq!(refusal, "pool: must be the pool of the order's earlier assignments");
+            check(&row, 4, &asked, "ignored: stale");
+        }
+    }
+}

@@ -30,16 +30,9 @@ impl Intake {
         OrderEvent::parse(message.body.as_deref().unwrap_or_default())
     }
 
-    /// Moves a message to the dead-letter queue, since it will never do. The log
-    /// has its field and reason; not even the order's id, which may be a phone.
+    /// Moves a message to the dead-letter queue.
     pub async fn refuse(&self, message: &SqsMessage, why: &Invalid) -> Outcome {
-        tracing::warn!(
-            message.id = message.message_id,
-            field = why.field,
-            reason = %why.reason,
-            "refused an order event"
-        );
-        self.queue.refuse(message, &why.to_string()).await
+        self.queue.refuse(message, &why.field, &why.reason).await
     }
 
     /// Says what an order's row says. The event comes again if that can't be said.

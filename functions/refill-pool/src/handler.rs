@@ -8,7 +8,7 @@ use aws_sdk_sqs::Client;
 use carriers::ProviderSecret;
 use lambda_support::Secret;
 use lambda_support::sqs::{self, Consumed, Outcome};
-use masking::{Invalid, Number, Pool, PoolMessage, Pools, Timestamp};
+use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
 use masking_store::{Numbers, StoreError};
 use serde_json::json;
 
@@ -46,7 +46,7 @@ impl RefillPool {
     async fn handle(&self, message: &SqsMessage, deadline: Instant) -> Outcome {
         let body = message.body.as_deref().unwrap_or_default();
         let done = match PoolMessage::parse(body, &self.pools) {
-            Err(why) => return self.refuse(message, &why).await,
+            Err(why) => return self.queue.refuse(message, &why.field, &why.reason).await,
             Ok(PoolMessage::CheckAll) => return self.check_each(message).await,
             Ok(PoolMessage::Check(pool)) => {
                 // A check never fails: its group would stand still, imports too.
@@ -63,16 +63,6 @@ impl RefillPool {
                 self.queue.again_later(message).await
             }
         }
-    }
-
-    async fn refuse(&self, message: &SqsMessage, why: &Invalid) -> Outcome {
-        tracing::warn!(
-            message.id = message.message_id,
-            field = why.field,
-            reason = %why.reason,
-            "refused a pool message"
-        );
-        self.queue.refuse(message, &why.to_string()).await
     }
 
     /// Sends a check for each pool, in the pool's own group, so that one slow

@@ -1,6 +1,5 @@
 //! Runs [`refill_pool`] on AWS Lambda.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use carriers::ProviderSecret;
@@ -25,7 +24,9 @@ async fn main() -> Result<(), Error> {
     let function = RefillPool {
         pools,
         numbers: Numbers::new(aws_sdk_dynamodb::Client::new(&aws), env::required("NUMBERS_TABLE")?),
-        providers: Secret::new(secrets, env::required("PROVIDER_SECRET_ARN")?, parse_providers),
+        providers: Secret::new(secrets, env::required("PROVIDER_SECRET_ARN")?, |last, text| {
+            Ok(ProviderSecret::read(last, text))
+        }),
         http: carriers::client()?,
         queue: Consumed::new(
             sqs.clone(),
@@ -46,22 +47,4 @@ async fn main() -> Result<(), Error> {
         Ok::<_, Error>(refill_pool::handle(&function, event.payload, Instant::now() + left).await)
     }))
     .await
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a secret may be unusable as a whole; this one is not"
-)]
-fn parse_providers(
-    last: Option<&Arc<ProviderSecret>>,
-    secret: &str,
-) -> Result<Arc<ProviderSecret>, String> {
-    let (providers, problems) = match last {
-        Some(last) => last.updated(secret),
-        None => ProviderSecret::parse(secret),
-    };
-    for problem in problems {
-        tracing::error!(error = %problem, "a part of the provider secret can't be used");
-    }
-    Ok(Arc::new(providers))
 }

@@ -1,0 +1,26 @@
+//! What the function says when it can't start.
+
+use std::process::Command;
+
+fn function() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assign-numbers"));
+    command.env_clear();
+    command
+}
+
+#[test]
+fn invalid_pools_stop_it_with_one_line_that_names_the_field() {
+    let output = function().env("POOLS", r#"[{"id":"a","shards":0}]"#).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said =
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, "Error: \"Pools[0].shards: must be 1 to 256\"\n");
+}
+
+#[test]
+fn a_missing_variable_stops_it_with_one_line_that_names_it() {
+    let output = function().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "Error: \"environment variable POOLS is not set; the template sets it\"\n");
+}
