@@ -6,7 +6,7 @@
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo up down env logs test check lint stack-test fmt clean
+.PHONY: help setup build demo up down env logs test check lint stack-test soak mutants fmt clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -89,4 +89,15 @@ check:  ## Run the tests that need no emulator
 	cargo test --workspace --locked
 
 stack-test: setup  ## Run the end-to-end tests against the deployed template
-	$(LOCAL) run --name test -- cargo test --package tests --features stack --test stack --locked
+	$(LOCAL) run --name test --pools tests/stack/pools.json -- cargo test --package tests --features stack --test stack --locked
+
+# ---------------------------------------------------------------- Doubt
+
+SECONDS ?= 60
+
+soak:  ## Run the simulation under faults for SECONDS (60), or repeat one SEED
+	@cargo run --quiet --locked --package simulation --profile soak --bin soak -- \
+	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS))
+
+mutants:  ## Break the code in each way of tests/mutants.py: every one must be caught
+	@$(PYTHON) tests/mutants.py

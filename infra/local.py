@@ -521,11 +521,28 @@ def command_status(stack, _):
     print(json.dumps({**facts, "outputs": json.loads(stack.outputs_file.read_text())}, indent=2))
 
 
-def command_env(stack, _):
-    variables = stack.command_env(stack.require_facts())
-    variables |= json.loads(stack.outputs_file.read_text())
+def command_env(stack, arguments):
+    facts = stack.require_facts()
+    variables = stack.command_env(facts) | json.loads(stack.outputs_file.read_text())
+    if arguments.function:
+        variables |= function_settings(facts["endpoint"], arguments.function)
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def function_settings(endpoint, function):
+    """The environment variables of a function, by the name of its folder."""
+    from botocore.exceptions import ClientError
+
+    logical_id = function.title().replace("-", "")
+    try:
+        found = client("cloudformation", endpoint).describe_stack_resource(
+            StackName=STACK, LogicalResourceId=logical_id)["StackResourceDetail"]
+        name = found["PhysicalResourceId"]
+        settings = client("lambda", endpoint).get_function_configuration(FunctionName=name)
+    except ClientError:
+        raise Failure(f"{function} is no function of the stack; the folders of functions/ are.")
+    return settings["Environment"]["Variables"]
 
 
 def command_logs(stack, _):
@@ -574,7 +591,10 @@ def parse():
                           "name that the function sees), VN_LOGS (a shell command that prints every "
                           "log line) and VN_PYTHON (the Python that has the tools); its exit code "
                           "is this command's")
-    add("env", command_env, "Print the lines that point a shell at a stack, for eval.")
+    env = add("env", command_env, "Print the lines that point a shell at a stack, for eval.")
+    env.add_argument("--function", metavar="NAME",
+                     help="also the settings of this function, such as assign-numbers, to run it "
+                          "alone with cargo lambda watch")
     add("logs", command_logs, "Print every line that the functions of a stack logged.")
     add("status", command_status, "Print how to reach a stack, as JSON.")
     return parser.parse_args()

@@ -1,10 +1,17 @@
 //! What the person at the terminal sees.
 
-use std::io::{IsTerminal as _, Write as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::time::Duration;
 
 use lambda_support::env;
 use tokio::time::Instant;
+
+/// Shows a line. If nobody looks any more, as behind `head`, that is not a failure.
+macro_rules! show {
+    ($($text:tt)*) => {{
+        let _ = writeln!(stdout(), $($text)*);
+    }};
+}
 
 /// Where the time of a step stands.
 const WIDTH: usize = 84;
@@ -45,14 +52,14 @@ impl Stage {
 
     /// Names the story and its people.
     pub(crate) fn introduce(&self, people: &[Person]) {
-        println!("  {}", self.paint(Paint::Bold, "Two people on one order phone each other."));
-        println!("  {}", self.paint(Paint::Bold, "Neither learns the other's real number."));
-        println!();
-        println!("  These people are made up. Their real phones, which no other phone will show:");
-        println!();
+        show!("  {}", self.paint(Paint::Bold, "Two people on one order phone each other."));
+        show!("  {}", self.paint(Paint::Bold, "Neither learns the other's real number."));
+        show!("");
+        show!("  These people are made up. Their real phones, which no other phone will show:");
+        show!("");
         for person in people {
             let phone = self.paint(Paint::Dim, &spaced(person.phone));
-            println!("    {:7}{:28}{phone}", person.name, person.what);
+            show!("    {:7}{:28}{phone}", person.name, person.what);
         }
     }
 
@@ -62,20 +69,20 @@ impl Stage {
         self.step_began = Instant::now();
         title.clone_into(&mut self.title);
         let line = format!("{:>4}  {title}", self.steps);
-        print!("\n{}{}", self.paint(Paint::Bold, &line), gap(&line, WIDTH - 6));
+        let _ = write!(stdout(), "\n{}{}", self.paint(Paint::Bold, &line), gap(&line, WIDTH - 6));
         // The step may take a while: show what it is before it is done.
         let _ = stdout().flush();
     }
 
     /// Ends a step that went as the contract says.
     pub(crate) fn done(&self) {
-        println!("{}", self.paint(Paint::Dim, &seconds(self.step_began.elapsed())));
+        show!("{}", self.paint(Paint::Dim, &seconds(self.step_began.elapsed())));
     }
 
     /// Shows what went over the queues.
     pub(crate) fn messages(&self, sent: &str, came: &str) {
         let arrow = self.paint(Paint::Dim, "──▶");
-        println!("      {sent}  {arrow}  {came}");
+        show!("      {sent}  {arrow}  {came}");
     }
 
     /// Shows the apps of two people, each with the number to dial for the other.
@@ -86,7 +93,7 @@ impl Stage {
         };
         let ([left_owner, left_label, left_number], [right_owner, right_label, right_number]) =
             (app(left), app(right));
-        println!();
+        show!("");
         names(&left_owner, &right_owner);
         self.edges('┌', '┐', true);
         self.screens(&left_label, "", Some(&right_label));
@@ -95,25 +102,38 @@ impl Stage {
     }
 
     /// Shows a call that rings someone.
-    pub(crate) fn rings(&self, caller: &Person, dialled: &str, rung: &Person, shown: &str) {
-        println!();
+    pub(crate) fn rings(
+        &self,
+        provider: &str,
+        caller: &Person,
+        dialled: &str,
+        rung: &Person,
+        shown: &str,
+    ) {
+        show!("");
         names(caller.name, rung.name);
         self.edges('┌', '┐', true);
         self.screens("dials", "", Some("rings, and shows"));
         let arrow = self.paint(Paint::Good, "── connected ──▶");
         self.screens(&spaced(dialled), &arrow, Some(&spaced(shown)));
         self.edges('└', '┘', true);
+        let told = format!(
+            "{provider} was told to ring {} and to show {}",
+            spaced(rung.phone),
+            spaced(shown)
+        );
+        say(&self.paint(Paint::Dim, &told));
     }
 
     /// Shows a call that gets nowhere, and what the caller hears.
     pub(crate) fn nowhere(&self, caller: &str, dialled: &str, hears: &str) {
-        println!();
+        show!("");
         names(caller, "");
         self.edges('┌', '┐', false);
         self.screens("dials", "", None);
         let cross = self.paint(Paint::Bad, "──✗");
         let dialled = self.screen(&spaced(dialled));
-        println!("      {dialled}  {cross}  {hears}");
+        show!("      {dialled}  {cross}  {hears}");
         self.edges('└', '┘', false);
     }
 
@@ -121,38 +141,36 @@ impl Stage {
     pub(crate) fn conclude(&self, announcements: usize) {
         let (steps, time) = (self.steps, seconds(self.began.elapsed()));
         let all = format!("All {steps} steps went as the contract says, in {}.", time.trim());
-        println!();
-        println!("  {}", self.paint(Paint::Good, &all));
-        println!();
-        println!(
-            "  Shown: the template deployed whole, events on its queues, numbers announced for"
-        );
-        println!(
+        show!("");
+        show!("  {}", self.paint(Paint::Good, &all));
+        show!("");
+        show!("  Shown: the template deployed whole, events on its queues, numbers announced for");
+        show!(
             "  the apps ({announcements} announcements, searched: no real phone in any), calls asked about"
         );
-        println!("  with real signatures and answered in the providers' own forms.");
-        println!();
-        println!("  Next:  make up      keeps the same stack running, to play with");
-        println!("         README.md    shows a few calls, and how to deploy to AWS");
-        println!();
+        show!("  with real signatures and answered in the providers' own forms.");
+        show!("");
+        show!("  Next:  make up      keeps the same stack running, to play with");
+        show!("         README.md    shows a few calls, and how to deploy to AWS");
+        show!("");
     }
 
     /// Says what went wrong, on the error stream.
-    pub(crate) fn fail(&self, what: &str, logged: &[&str]) {
+    pub(crate) fn fail(&self, what: &str, logged: &[String]) {
         let step = if self.steps == 0 {
             "Before the first step:".to_owned()
         } else {
             format!("Step {} failed: {}", self.steps, self.title)
         };
-        eprintln!("\n\n  {}\n", self.paint(Paint::Bad, &step));
+        let _ = writeln!(stderr(), "\n\n  {step}\n");
         for line in what.lines() {
-            eprintln!("    {line}");
+            let _ = writeln!(stderr(), "    {line}");
         }
         if !logged.is_empty() {
-            eprintln!("\n    The functions logged:");
+            let _ = writeln!(stderr(), "\n    The functions logged:");
         }
         for line in logged {
-            eprintln!("      {line}");
+            let _ = writeln!(stderr(), "      {line}");
         }
     }
 
@@ -160,13 +178,13 @@ impl Stage {
         let edge = format!("{left}{}{right}", "─".repeat(SCREEN + 2));
         let edge = self.paint(Paint::Dim, &edge);
         let second = if both { format!("{}{edge}", " ".repeat(20)) } else { String::new() };
-        println!("      {edge}{second}");
+        show!("      {edge}{second}");
     }
 
     fn screens(&self, left: &str, middle: &str, right: Option<&str>) {
         let (left, right) = (self.screen(left), right.map(|right| self.screen(right)));
         let middle = if middle.is_empty() { " ".repeat(16) } else { middle.to_owned() };
-        println!("{}", format!("      {left}  {middle}  {}", right.unwrap_or_default()).trim_end());
+        show!("{}", format!("      {left}  {middle}  {}", right.unwrap_or_default()).trim_end());
     }
 
     fn screen(&self, text: &str) -> String {
@@ -187,12 +205,12 @@ impl Stage {
 
 /// Says something about the step.
 pub(crate) fn say(text: &str) {
-    println!("      {text}");
+    show!("      {text}");
 }
 
 /// The names above two phones.
 fn names(left: &str, right: &str) {
-    println!("{}", format!("       {left}{}{right}", gap(left, SCREEN + 24)).trim_end());
+    show!("{}", format!("       {left}{}{right}", gap(left, SCREEN + 24)).trim_end());
 }
 
 /// A number as people write it in India, where the story plays.

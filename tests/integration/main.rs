@@ -9,6 +9,7 @@
 
 mod assign_numbers;
 mod number_api;
+mod parsing;
 mod privacy;
 mod refill_pool;
 mod release_numbers;

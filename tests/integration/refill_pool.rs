@@ -269,7 +269,7 @@ async fn a_sale_whose_answer_is_lost_is_neither_lost_nor_repeated() {
         given_for_sale(&provider, &us_numbers(0..9));
         provider.lose_next_sale(fault.clone());
         let check = check("us").to_string();
-        let time = Duration::from_secs(30);
+        let time = Duration::from_secs(14);
         assert!(is_done(&world.when_refill_receives_within(&check, time).await));
         assert!(is_done(&world.when_refill_receives_within(&check, time).await));
         assert_eq!(provider.owned().len(), 5, "{fault:?}");

@@ -8,7 +8,9 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry,
+};
 use lambda_support::{aws, clock, env};
 use masking::Timestamp;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::database::Row;
+use crate::database::{Row, text};
 use crate::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
 
 /// How long something may take that happens at once on an idle machine.
@@ -116,6 +118,7 @@ pub struct Stack {
     dead_releases: Mailbox,
     dead_refills: Mailbox,
     phones: Mutex<BTreeSet<String>>,
+    last_logs: tokio::sync::Mutex<(Option<Instant>, String)>,
 }
 
 /// The queues whose dead letters a stack keeps.
@@ -191,6 +194,7 @@ impl Stack {
             logs_command: variable("VN_LOGS")?,
             python: variable("VN_PYTHON")?,
             phones: Mutex::default(),
+            last_logs: tokio::sync::Mutex::default(),
             sqs,
         };
         stack.given_provider_secret(provider_secret).await?;
@@ -258,14 +262,15 @@ impl Stack {
         Ok(())
     }
 
-    /// Imports numbers into a pool, and waits until they are there.
+    /// Imports numbers into a pool, and waits until they are in it.
     pub async fn import(&self, pool: &str, numbers: &[String]) -> Result {
         let message = json!({"type": "pool.import", "pool": pool, "numbers": numbers});
         self.tell_pool(pool, &message).await?;
         eventually(&format!("import into {pool}"), PATIENCE, async || {
-            let free = self.free_numbers(pool).await?;
-            let missing = numbers.iter().filter(|number| !free.contains(*number)).count();
-            check("imported numbers that are not free", &missing, &0)
+            let rows = self.rows("NumbersTable").await?;
+            let known: BTreeSet<&str> = rows.iter().filter_map(|row| text(row, "number")).collect();
+            let missing = numbers.iter().filter(|number| !known.contains(number.as_str())).count();
+            check("numbers that are missing", &missing, &0)
         })
         .await
     }
@@ -298,6 +303,11 @@ impl Stack {
         let wanted = |message: &Message| message.body.contains(part).then(|| message.clone());
         let message = mailbox.wait_for("a dead letter", part, wanted).await?;
         message.reason.ok_or_else(|| Surprise(format!("a dead letter without a reason: {part}")))
+    }
+
+    /// Where providers are told that the API is.
+    pub fn api_url(&self) -> Result<&str> {
+        output(&self.outputs, "ApiUrl")
     }
 
     /// Asks as a switch does, with this `Authorization`, if any, and this body.
@@ -393,13 +403,40 @@ impl Stack {
         let in_circulation = format!("{pool}#");
         let mut free = BTreeSet::new();
         for row in self.rows("NumbersTable").await? {
-            let text = |name| crate::database::text(&row, name).unwrap_or_default();
-            let available_at: u64 = text("available_at").parse().unwrap_or(u64::MAX);
-            if text("pool_shard").starts_with(&in_circulation) && available_at <= now {
-                free.insert(text("number").to_owned());
+            let read = |name| text(&row, name).unwrap_or_default();
+            let available_at: u64 = read("available_at").parse().unwrap_or(u64::MAX);
+            if read("pool_shard").starts_with(&in_circulation) && available_at <= now {
+                free.insert(read("number").to_owned());
             }
         }
         Ok(free)
+    }
+
+    /// Waits for a line of a function's log that has all of these parts.
+    pub async fn logged(&self, parts: &[&str]) -> Result {
+        eventually(&format!("a log line with {}", parts.join(", ")), PATIENCE, async || {
+            let mut last = self.last_logs.lock().await;
+            // Everyone who waits may share a reading, which takes most of a second.
+            if last.0.is_none_or(|read_at| Duration::from_secs(1) < read_at.elapsed()) {
+                last.1 = self.logs().await?;
+                last.0 = Some(Instant::now());
+            }
+            let found = last.1.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+            check("logged", &found, &true)
+        })
+        .await
+    }
+
+    /// What the functions logged as warnings and errors, in short.
+    pub async fn problems(&self) -> Vec<String> {
+        let logs = self.logs().await.unwrap_or_else(|surprise| surprise.to_string());
+        let in_short = |line: &str| {
+            let (function, line) = line.split_once(char::is_whitespace)?;
+            let line: Value = serde_json::from_str(line.trim()).ok()?;
+            let level = line["level"].as_str().filter(|it| ["ERROR", "WARN"].contains(it))?;
+            Some(format!("{function}: {level} {}", line["fields"]))
+        };
+        logs.lines().filter_map(in_short).collect()
     }
 
     /// Every line that the functions logged.
@@ -465,15 +502,22 @@ impl Mailbox {
                     sleep(Duration::from_millis(200)).await;
                     continue;
                 };
+                let mut done = client.delete_message_batch().queue_url(&url);
                 for message in received.messages.unwrap_or_default() {
-                    let delete = client.delete_message().queue_url(&url);
-                    let delete = delete.set_receipt_handle(message.receipt_handle).send();
-                    // If it comes again, it was announced again: that is allowed.
-                    let _ = delete.await;
+                    let entry = DeleteMessageBatchRequestEntry::builder()
+                        .set_id(message.message_id)
+                        .set_receipt_handle(message.receipt_handle);
+                    if let Ok(entry) = entry.build() {
+                        done = done.entries(entry);
+                    }
                     let mut attributes = message.message_attributes.unwrap_or_default();
                     let reason = attributes.remove("reason").and_then(|it| it.string_value);
                     let body = message.body.unwrap_or_default();
                     sender.send_modify(|messages| messages.push(Message { body, reason }));
+                }
+                // One that is not deleted comes again, which is allowed of announcements.
+                if done.get_entries().is_some() {
+                    let _ = done.send().await;
                 }
             }
         });
@@ -577,8 +621,7 @@ fn heard_in_twiml(twiml: &str) -> Result<Heard> {
 
 /// Reads the answer to Exotel.
 fn heard_in_json(answer: &Value) -> Result<Heard> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let shown = text(&answer["outgoing_phone_number"]);
+    let shown = answer["outgoing_phone_number"].as_str().map(str::to_owned);
     match (answer["destination"]["numbers"].as_array().map(Vec::as_slice), shown) {
         (Some([]), None) => Ok(Heard::Nobody),
         (Some([Value::String(phone)]), Some(shown)) => {

@@ -46,7 +46,10 @@ const WAITS_REMEMBERED: usize = 10_000;
 pub async fn handle(function: &AssignNumbers, event: SqsEvent) -> SqsBatchResponse {
     let batch = Batch {
         function,
-        caller_key: function.caller_key.current().await,
+        caller_key: match function.caller_key.current().await {
+            Some(caller_key) => Some(caller_key),
+            None => function.caller_key.fresh().await,
+        },
         stock: Stock::new(&function.numbers, (function.clock)()),
     };
     let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
@@ -152,6 +155,7 @@ impl Batch<'_> {
             }
         }
         if given_up {
+            self.forget(event);
             let why = Invalid::new("pool", "had too few free numbers for an hour");
             return intake.refuse(message, &why).await;
         }

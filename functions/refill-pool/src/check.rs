@@ -58,7 +58,8 @@ impl RefillPool {
     /// The API of the pool's provider; none for a pool that is filled by hand, or
     /// while the secret has no account.
     async fn number_api(&self, pool: &Pool) -> Option<NumberApi> {
-        let providers = self.providers.current().await;
+        // A check runs every few minutes: it may as well have the secret as it is now.
+        let providers = self.providers.fresh().await;
         let providers = providers.as_deref();
         let api = match pool.provider {
             Provider::Manual => return None,

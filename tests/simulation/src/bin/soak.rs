@@ -1,0 +1,145 @@
+//! Runs the simulation for as long as asked, or repeats one seed.
+#![expect(clippy::print_stdout, reason = "a person reads this")]
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use simulation::{Report, Schedule, Violation, run, shrink};
+
+const HELP: &str = "\
+Runs the real handlers in a world where everything that can fail does.
+
+  soak [--seconds N] [--schedules N] [--from SEED]   as many seeds as fit (default: 60 seconds)
+  soak --seed SEED                                   one seed, told step by step
+
+A seed that fails is shortened to what it needs, and told with the command that
+repeats it. The exit code is 1 then.";
+
+/// What was asked for.
+struct Asked {
+    seconds: u64,
+    schedules: u64,
+    from: u64,
+    seed: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let asked = match parse(std::env::args().skip(1)) {
+        Ok(asked) => asked,
+        Err(problem) => {
+            println!("{problem}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match asked.seed {
+        Some(seed) => repeat(seed),
+        None => soak(&asked),
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
+    let mut asked = Asked { seconds: 60, schedules: u64::MAX, from: 0, seed: None };
+    while let Some(word) = words.next() {
+        let number = words.next().and_then(|it| it.parse().ok());
+        match (word.as_str(), number) {
+            ("--seconds", Some(number)) => asked.seconds = number,
+            ("--schedules", Some(number)) => {
+                (asked.schedules, asked.seconds) = (number, u64::from(u32::MAX));
+            }
+            ("--from", Some(number)) => asked.from = number,
+            ("--seed", Some(number)) => asked.seed = Some(number),
+            _ => return Err(format!("{word}: not known, or not followed by a whole number")),
+        }
+    }
+    Ok(asked)
+}
+
+fn repeat(seed: u64) -> ExitCode {
+    match run(&Schedule::draw(seed)) {
+        Ok(report) => {
+            println!("seed {seed} holds: {report:?}");
+            ExitCode::SUCCESS
+        }
+        Err(_) => {
+            tell(seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells a failing seed's shortest story that is found in a minute.
+fn tell(seed: u64) {
+    let shortest = shrink(&Schedule::draw(seed), Duration::from_mins(1));
+    let Err(Violation { found, history }) = run(&shortest) else {
+        println!("seed {seed} fails, and its shortened story does not: a fault of the simulation");
+        return;
+    };
+    println!("\nseed {seed} fails. Its shortest story ({} steps):\n", shortest.ops.len());
+    for line in history {
+        println!("  {line}");
+    }
+    println!("\nfound:");
+    for line in found {
+        println!("  {line}");
+    }
+    println!("\nrepeat it: make soak SEED={seed}");
+}
+
+fn soak(asked: &Asked) -> ExitCode {
+    let began = Instant::now();
+    let next = AtomicU64::new(asked.from);
+    let failed = AtomicBool::new(false);
+    let totals = Mutex::new((0_u64, Report::default(), Vec::new()));
+    let workers = available_parallelism().map_or(1, usize::from);
+    let over = || failed.load(Ordering::Relaxed) || asked.seconds <= began.elapsed().as_secs();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while !over() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if asked.schedules <= seed - asked.from {
+                        return;
+                    }
+                    let result = run(&Schedule::draw(seed));
+                    let Ok(mut totals) = totals.lock() else { return };
+                    totals.0 += 1;
+                    match result {
+                        Ok(report) => totals.1.add(&report),
+                        Err(_) => {
+                            failed.store(true, Ordering::Relaxed);
+                            totals.2.push(seed);
+                        }
+                    }
+                    if totals.0 % 5000 == 0 {
+                        println!("  {:>8} schedules, {} s", totals.0, began.elapsed().as_secs());
+                    }
+                }
+            });
+        }
+    });
+    let Ok((schedules, report, failures)) = totals.into_inner() else { return ExitCode::FAILURE };
+    println!(
+        "{schedules} schedules in {} s from seed {}: {} failed",
+        began.elapsed().as_secs(),
+        asked.from,
+        failures.len()
+    );
+    println!(
+        "checked: {} writes, {} calls; delivered: {} assign events, {} release events in {} batches",
+        report.checks, report.calls, report.assigns, report.releases, report.batches
+    );
+    println!("faults: {} environments died", report.deaths);
+    for (kind, count) in &report.faults {
+        println!("        {count} × {kind}");
+    }
+    match failures.first() {
+        None => ExitCode::SUCCESS,
+        Some(seed) => {
+            tell(*seed);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The real handlers in a world where everything that can fail does, by seed.
+//!
+//! Orders live their lives, a queue duplicates, delays and reorders, functions die
+//! between any two requests, requests and answers get lost, the index shows the
+//! past, and calls come at any time. After every write that reaches the tables the
+//! [`Truth`] checks what must always hold, and at rest what must hold in the end.
+//!
+//! Product code runs unchanged: the faults sit in the HTTP connector of its AWS
+//! clients ([`cloud`]), the database is embedded, and time is tokio's, paused, so
+//! that a schedule costs milliseconds and a seed always tells the same story.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a simulation stops at the first surprise"
+)]
+
+pub mod cloud;
+mod environment;
+mod queue;
+mod run;
+mod schedule;
+mod truth;
+
+pub use self::cloud::Faults;
+pub use self::run::{Report, Violation, run, shrink};
+pub use self::schedule::{Op, Schedule};
+pub use self::truth::Truth;

@@ -1,0 +1,57 @@
+//! Many orders at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use serde_json::Value;
+use support::stack::{Queue, Result, check, check_json, eventually};
+use support::world::{assigned, event, numbers_in};
+
+use crate::{Scene, numbers};
+
+const ORDERS: usize = 100;
+
+pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
+    scene: &'static Scene,
+) -> Result {
+    let stack = &scene.stack;
+    let all: BTreeSet<String> = numbers(7, 0..300).into_iter().collect();
+    stack.import("crowd", &numbers(7, 0..300)).await?;
+
+    let order_ids: Vec<String> = (0..ORDERS).map(|order| format!("crowd-{order}")).collect();
+    let assignments: Vec<String> = order_ids
+        .iter()
+        .map(|order_id| {
+            let (customer, agent) = (stack.phone(), stack.phone());
+            let mut event = assigned(order_id, 1, &[("customer", &customer), ("agent", &agent)]);
+            event["pool"] = "crowd".into();
+            event.to_string()
+        })
+        .collect();
+    stack.send(Queue::Assign, &assignments).await?;
+    let announcements: Vec<Value> =
+        try_join_all(order_ids.iter().map(|it| stack.announced(it, "assigned", 1))).await?;
+
+    let held: Vec<String> =
+        announcements.iter().flat_map(|it| numbers_in(it).into_values()).collect();
+    let different: BTreeSet<String> = held.iter().cloned().collect();
+    check("numbers of all orders", &held.len(), &(2 * ORDERS))?;
+    check("numbers that no other order has", &different.len(), &held.len())?;
+    check("numbers of another pool", &different.difference(&all).count(), &0)?;
+    let free: BTreeSet<String> = all.difference(&different).cloned().collect();
+    check("the numbers that are left", &stack.free_numbers("crowd").await?, &free)?;
+
+    let completions: Vec<String> =
+        order_ids.iter().map(|it| event("completed", it, 2).to_string()).collect();
+    stack.send(Queue::Release, &completions).await?;
+    for announcement in
+        try_join_all(order_ids.iter().map(|it| stack.announced(it, "released", 2))).await?
+    {
+        check_json("reason", &announcement["reason"], &"completed".into())?;
+    }
+    eventually("all numbers are free again", Duration::from_secs(20), async || {
+        check("free numbers", &stack.free_numbers("crowd").await?.len(), &all.len())
+    })
+    .await
+}

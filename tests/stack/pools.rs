@@ -1,0 +1,167 @@
+//! Numbers in and out of pools: by hand, and from the provider.
+
+use lambda_support::clock;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use support::database::text;
+use support::provider::{Call, FakeProvider};
+use support::stack::{PATIENCE, Result, Stack, check, check_json, eventually, in_seconds};
+use support::world::{assigned, event, numbers_in};
+
+use crate::{Scene, numbers};
+
+/// Sends an assignment of two people to a pool.
+async fn ask(stack: &Stack, pool: &str, order_id: &str) -> Result {
+    let (customer, agent) = (stack.phone(), stack.phone());
+    let mut event = assigned(order_id, 1, &[("customer", &customer), ("agent", &agent)]);
+    event["pool"] = pool.into();
+    event["expires_at"] = in_seconds(3600).into();
+    stack.tell(&event).await
+}
+
+pub(crate) async fn a_dry_pool_is_announced_and_its_order_is_served_after_an_import(
+    scene: &'static Scene,
+) -> Result {
+    let stack = &scene.stack;
+    ask(stack, "dry", "dry-1").await?;
+    let announcement = stack.announced("dry-1", "unavailable", 1).await?;
+    let expected = json!({
+        "type": "numbers.unavailable", "order_id": "dry-1", "version": 1, "pool": "dry",
+    });
+    check_json("the announcement", &announcement, &expected)?;
+    stack.logged(&["assign-numbers", "pool is dry", "\"pool\":\"dry\""]).await?;
+
+    let two = numbers(4, 0..2);
+    let import = json!({"type": "pool.import", "pool": "dry", "numbers": two});
+    stack.tell_pool("dry", &import).await?;
+    let has = numbers_in(&stack.announced("dry-1", "assigned", 1).await?);
+    check("the numbers", &has.into_values().collect::<BTreeSet<_>>(), &two.into_iter().collect())
+}
+
+pub(crate) async fn a_withdrawn_number_serves_no_new_order_until_it_is_imported_again(
+    scene: &'static Scene,
+) -> Result {
+    let stack = &scene.stack;
+    let pool = "by-hand";
+    let two = numbers(5, 0..2);
+    stack.import(pool, &two).await?;
+    let (customer, agent) = (stack.phone(), stack.phone());
+    let mut assignment = assigned("by-hand-1", 1, &[("customer", &customer), ("agent", &agent)]);
+    assignment["pool"] = pool.into();
+    stack.tell(&assignment).await?;
+    let has = numbers_in(&stack.announced("by-hand-1", "assigned", 1).await?);
+
+    stack.tell_pool(pool, &json!({"type": "pool.withdraw", "pool": pool, "numbers": two})).await?;
+    stack
+        .logged(&["refill-pool", "withdrew numbers", "\"pool\":\"by-hand\"", "\"withdrawn\":2"])
+        .await?;
+    let (_, answer) = stack.resolve(&customer, &has["agent"]).await?;
+    check_json("a live order goes on", &answer["connect_to"], &agent.into())?;
+
+    stack.tell(&event("completed", "by-hand-1", 2)).await?;
+    stack.announced("by-hand-1", "released", 2).await?;
+    // Not even when they have rested.
+    eventually("the numbers have rested", PATIENCE, async || {
+        let rows = stack.rows("NumbersTable").await?;
+        let available_at = |number: &String| {
+            let row = rows.iter().find(|row| text(row, "number") == Some(number))?;
+            text(row, "available_at")?.parse::<u64>().ok()
+        };
+        let now = clock::unix_seconds();
+        let rested = two.iter().filter_map(available_at).filter(|at| *at <= now).count();
+        check("rested numbers", &rested, &2)
+    })
+    .await?;
+    ask(stack, pool, "by-hand-2").await?;
+    stack.announced("by-hand-2", "unavailable", 1).await?;
+    let import = json!({"type": "pool.import", "pool": pool, "numbers": two});
+    stack.tell_pool(pool, &import).await?;
+    let has = numbers_in(&stack.announced("by-hand-2", "assigned", 1).await?);
+    check("the numbers", &has.into_values().collect::<BTreeSet<_>>(), &two.into_iter().collect())
+}
+
+pub(crate) async fn a_pool_that_runs_low_is_checked(scene: &'static Scene) -> Result {
+    let stack = &scene.stack;
+    stack.import("low", &numbers(6, 0..5)).await?;
+    let mut created = event("created", "low-1", 1);
+    created["pool"] = "low".into();
+    stack.tell(&created).await?;
+    stack.logged(&["assign-numbers", "asked for a refill", "\"pool\":\"low\""]).await?;
+    stack.logged(&["refill-pool", "checked a pool", "\"pool\":\"low\"", "\"free\":5"]).await?;
+    let orders = stack.rows("OrdersTable").await?;
+    let written = orders.iter().any(|row| format!("{row:?}").contains("\"low-1\""));
+    check("order.created wrote a row", &written, &false)
+}
+
+pub(crate) async fn a_check_without_a_pool_reaches_every_pool(scene: &'static Scene) -> Result {
+    let stack = &scene.stack;
+    stack.tell_pool("all", &json!({"type": "pool.check"})).await?;
+    let pools: Value = serde_json::from_str(include_str!("pools.json")).unwrap_or_default();
+    for pool in pools.as_array().into_iter().flatten() {
+        let pool = format!("\"pool\":{}", pool["id"]);
+        stack.logged(&["refill-pool", "checked a pool", &pool]).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_rented_pool_is_filled_at_twilio_up_to_its_target(
+    scene: &'static Scene,
+) -> Result {
+    let for_sale = ["+14155550001", "+14155550002", "+14155550003", "+14155550004"];
+    fill(scene, &scene.twilio, "at-twilio", &for_sale, 3).await?;
+    let webhook = format!("{}/calls/twilio", scene.stack.api_url()?);
+    for number in scene.twilio.owned() {
+        check("webhook", &number.voice_url, &webhook)?;
+        check("fallback", &number.fallback_url, &webhook)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_rented_pool_is_filled_at_exotel_up_to_its_target(
+    scene: &'static Scene,
+) -> Result {
+    let for_sale = ["+918047100001", "+918047100002", "+918047100003"];
+    fill(scene, &scene.exotel, "at-exotel", &for_sale, 2).await
+}
+
+/// Has a pool checked: numbers are bought up to the target, once, and what the
+/// account loses is replaced.
+async fn fill(
+    scene: &Scene,
+    provider: &FakeProvider,
+    pool: &str,
+    for_sale: &[&str],
+    target: usize,
+) -> Result {
+    let stack = &scene.stack;
+    provider.given_available(for_sale);
+    let check_pool = json!({"type": "pool.check", "pool": pool});
+    stack.tell_pool(pool, &check_pool).await?;
+    let becomes_free = async |expected: &[&str]| {
+        let expected: BTreeSet<String> = expected.iter().map(|&it| it.to_owned()).collect();
+        eventually(&format!("numbers of {pool}"), PATIENCE, async || {
+            check("free numbers", &stack.free_numbers(pool).await?, &expected)
+        })
+        .await
+    };
+    becomes_free(&for_sale[..target]).await?;
+    check("purchases", &provider.purchases(), &owned(&for_sale[..target]))?;
+    for number in provider.owned() {
+        check(&number.tag, &number.tag.ends_with(&format!("/{pool}")), &true)?;
+    }
+
+    let listed = provider.calls(Call::List).len();
+    stack.tell_pool(pool, &check_pool).await?;
+    eventually("the second check", PATIENCE, async || {
+        check("it asked", &(listed < provider.calls(Call::List).len()), &true)
+    })
+    .await?;
+    provider.given_lost(for_sale[0]);
+    stack.tell_pool(pool, &check_pool).await?;
+    becomes_free(&for_sale[1..=target]).await?;
+    check("purchases", &provider.purchases(), &owned(&for_sale[..=target]))
+}
+
+fn owned(numbers: &[&str]) -> Vec<String> {
+    numbers.iter().map(|&number| number.to_owned()).collect()
+}
