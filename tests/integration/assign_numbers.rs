@@ -572,3 +572,21 @@ async fn an_order_that_two_functions_assign_at_once_gets_one_set_of_numbers() {
     assert_eq!(announced.len(), 1, "{announced:?}");
     assert_eq!(world.free_numbers().await.len(), 18);
 }
+
+#[tokio::test]
+async fn functions_that_crowd_on_one_shard_do_not_get_in_each_others_way_for_long() {
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 1}])).await;
+    world.given_numbers("id-jkt", 0..200).await;
+    let batch_of_ten = |batch| -> Vec<String> {
+        (0..10)
+            .map(|n| {
+                let (a, b) = (format!("+6281{batch}000{n}00"), format!("+6281{batch}000{n}01"));
+                let people = [("customer", a.as_str()), ("agent", b.as_str())];
+                assigned(&format!("o-{batch}-{n}"), 1, &people).to_string()
+            })
+            .collect()
+    };
+    let batches: Vec<Vec<String>> = (0..8).map(batch_of_ten).collect();
+    let told = join_all(batches.iter().map(|it| world.when_assign_receives(it, FIRST))).await;
+    assert_eq!(told.iter().map(|told| told.again).sum::<usize>(), 0, "{}", world.log());
+}

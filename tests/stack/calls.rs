@@ -1,10 +1,10 @@
 //! Calls on the three routes, with the providers' own signatures and forms.
 
-use std::time::Duration;
-
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use support::stack::{Answer, Heard, Result, Stack, check, eventually, exotel_query, twilio_form};
+use support::stack::{
+    Answer, Heard, PATIENCE, Result, Stack, check, eventually, exotel_query, twilio_form,
+};
 use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, numbers_in};
 
 use crate::Scene;
@@ -162,7 +162,7 @@ pub(crate) async fn a_new_token_is_taken_without_a_deployment(scene: &'static Sc
     let mut secret = scene.secret.clone();
     secret["resolve"]["tokens"] = json!([SWITCH_TOKEN, "the-next-token"]);
     stack.given_provider_secret(&secret).await?;
-    eventually("the new token", Duration::from_secs(20), async || {
+    eventually("the new token", PATIENCE, async || {
         // At the same time, so that more than one environment of the function is asked.
         let asks = (0..10).map(|_| stack.ask(Some("Bearer the-next-token"), &body));
         let answers = try_join_all(asks).await?;

@@ -1,11 +1,10 @@
 //! Many orders at once.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde_json::Value;
-use support::stack::{Queue, Result, check, check_json, eventually};
+use support::stack::{PATIENCE, Queue, Result, check, check_json, eventually};
 use support::world::{assigned, event, numbers_in};
 
 use crate::{Scene, numbers};
@@ -50,7 +49,7 @@ pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
     {
         check_json("reason", &announcement["reason"], &"completed".into())?;
     }
-    eventually("all numbers are free again", Duration::from_secs(20), async || {
+    eventually("all numbers are free again", PATIENCE, async || {
         check("free numbers", &stack.free_numbers("crowd").await?.len(), &all.len())
     })
     .await

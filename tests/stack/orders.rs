@@ -1,11 +1,10 @@
 //! Orders through their lives: events in, announcements and calls out.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::database::{Row, text};
-use support::stack::{Queue, Result, Stack, check, check_json, eventually, in_seconds};
+use support::stack::{PATIENCE, Queue, Result, Stack, check, check_json, eventually, in_seconds};
 use support::world::{assigned, event, numbers_in};
 
 use crate::{Scene, numbers};
@@ -138,7 +137,7 @@ pub(crate) async fn an_event_delivered_twice_is_announced_twice_and_changes_noth
     let assignment = assigned(order_id, 1, &people).to_string();
     stack.send(Queue::Assign, &[assignment.clone(), assignment]).await?;
     let twice = async |kind: &str| {
-        eventually("two announcements", Duration::from_secs(20), async || {
+        eventually("two announcements", PATIENCE, async || {
             let of_this: Vec<String> = stack
                 .announcements()
                 .into_iter()
@@ -183,7 +182,7 @@ pub(crate) async fn a_completed_order_connects_for_its_grace(scene: &'static Sce
     stack.tell(&event("completed", order_id, 2)).await?;
     stack.announced(order_id, "released", 2).await?;
     check_decision(stack, &customer, &has["agent"], &agent).await?;
-    eventually("the grace ends", Duration::from_secs(20), async || {
+    eventually("the grace ends", PATIENCE, async || {
         check_decision(stack, &customer, &has["agent"], "ended").await
     })
     .await
@@ -204,11 +203,11 @@ pub(crate) async fn an_order_whose_end_is_never_told_ends_by_itself(
     let has = numbers_in(&stack.announced(order_id, "assigned", 1).await?);
     check_decision(stack, &customer, &has["agent"], &agent).await?;
     check("free numbers meanwhile", &stack.free_numbers("brief").await?.len(), &0)?;
-    eventually("the order ends", Duration::from_secs(25), async || {
+    eventually("the order ends", PATIENCE, async || {
         check_decision(stack, &customer, &has["agent"], "ended").await
     })
     .await?;
-    eventually("its numbers are free again", Duration::from_secs(20), async || {
+    eventually("its numbers are free again", PATIENCE, async || {
         check("free numbers", &stack.free_numbers("brief").await?.len(), &all.len())
     })
     .await?;

@@ -21,8 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::database::{Row, text};
 use crate::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
 
-/// How long something may take that happens at once on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long something may take that happens at once on an idle machine, on a busy one.
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Signs a form the way the provider does: with its own library.
 const SIGN: &str = "

@@ -1,16 +1,18 @@
 //! A secret of Secrets Manager, kept for minutes.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// A rotated secret is taken over after this at the latest.
 const KEPT: Duration = Duration::from_mins(5);
 /// However often a check fails, the secret is not read more often than this.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
+/// While there is nothing to check against, it is tried again after this.
+const PAUSE_WITHOUT_VALUE: Duration = Duration::from_millis(500);
 
 /// Makes of a secret's text what is needed, given what the last good text made, or
 /// says what is wrong with it without quoting it. Called once for each new text.
@@ -57,23 +59,22 @@ impl<T: Clone> Secret<T> {
     }
 
     async fn no_older_than(&self, age: Duration) -> Option<T> {
-        {
-            let mut last = self.lock();
-            if last.read_at.is_some_and(|read_at| read_at.elapsed() < age) {
-                return last.value.clone();
+        // Held while reading: whoever else asks meanwhile gets the answer too.
+        let mut last = self.last.lock().await;
+        let age = if last.value.is_none() { age.min(PAUSE_WITHOUT_VALUE) } else { age };
+        if last.read_at.is_none_or(|read_at| age <= read_at.elapsed()) {
+            match self.read().await {
+                Ok(text) => self.take(&mut last, text),
+                Err(error) => {
+                    tracing::error!(%error, secret = %self.id, "a secret could not be read")
+                }
             }
-            // One reader at a time; others go on with what there is.
             last.read_at = Some(Instant::now());
         }
-        match self.read().await {
-            Ok(text) => self.take(text),
-            Err(error) => tracing::error!(%error, secret = %self.id, "a secret could not be read"),
-        }
-        self.lock().value.clone()
+        last.value.clone()
     }
 
-    fn take(&self, text: String) {
-        let mut last = self.lock();
+    fn take(&self, last: &mut Last<T>, text: String) {
         if last.text.as_ref() == Some(&text) {
             return;
         }
@@ -91,9 +92,5 @@ impl<T: Clone> Secret<T> {
             None => SecretError(error.to_string()),
         })?;
         answer.secret_string.ok_or_else(|| SecretError("it holds no text".to_owned()))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Last<T>> {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

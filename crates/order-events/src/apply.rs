@@ -73,8 +73,11 @@ pub trait Candidates {
         own: &HashSet<Number>,
     ) -> impl Future<Output = Result<Option<Vec<Number>>, StoreError>>;
 
-    /// Gives numbers back that were taken and not claimed, for others to try.
+    /// Gives numbers back that were taken and not tried.
     fn put_back(&self, pool: &Pool, numbers: Vec<Number>) -> impl Future<Output = ()>;
+
+    /// Learns that some were taken: what was found with them is getting old.
+    fn forget(&self, pool: &Pool) -> impl Future<Output = ()>;
 }
 
 /// For events that need no numbers.
@@ -92,6 +95,8 @@ impl Candidates for NoCandidates {
     }
 
     async fn put_back(&self, _: &Pool, _: Vec<Number>) {}
+
+    async fn forget(&self, _: &Pool) {}
 }
 
 async fn plan(
@@ -159,11 +164,13 @@ pub async fn apply(
         match orders.commit(&plan, now).await {
             Ok(Commit::Done) => return Ok(applied),
             Ok(Commit::Moved(found)) => {
-                put_back(step, &plan, &[], candidates).await;
+                put_back(step, &plan, candidates).await;
                 (row, learnt) = (found, Learnt::default());
             }
             Ok(Commit::Lost(lost)) => {
-                put_back(step, &plan, &lost, candidates).await;
+                if let Asked::Assign(wish) = &step.asked {
+                    candidates.forget(wish.pool).await;
+                }
                 learnt.lost(lost);
             }
             Ok(Commit::Busy) => pause(attempt).await,
@@ -179,11 +186,10 @@ pub async fn apply(
     Err(NotApplied::Contended)
 }
 
-/// Gives back the numbers that a plan would have claimed and did not lose.
-async fn put_back(step: &Step<'_>, plan: &Plan, lost: &[&Write], candidates: &impl Candidates) {
+/// Gives back the numbers that a plan would have claimed.
+async fn put_back(step: &Step<'_>, plan: &Plan, candidates: &impl Candidates) {
     let Asked::Assign(wish) = &step.asked else { return };
-    let unclaimed = plan.writes.iter().filter(|write| !lost.contains(write));
-    let numbers = unclaimed.filter_map(|write| match write {
+    let numbers = plan.writes.iter().filter_map(|write| match write {
         Write::ClaimNumber { number, .. } => Some(number.clone()),
         _ => None,
     });

@@ -52,7 +52,8 @@ impl Intake {
         match error {
             NotApplied::Refused(why) => self.refuse(message, &why).await,
             NotApplied::Failed(_) | NotApplied::Contended => {
-                tracing::error!(%error, message.id = message.message_id, "an order event is to be tried again");
+                let order_id = Self::read(message).ok().map(|event| event.order_id.to_string());
+                tracing::error!(%error, order.id = order_id, "an order event is to be tried again");
                 self.again_later(message).await
             }
         }

@@ -118,6 +118,11 @@ impl Candidates for Stock<'_> {
             shelf.free.extend(numbers);
         }
     }
+
+    /// Reads anew, from another shard: where some are taken, others work.
+    async fn forget(&self, pool: &Pool) {
+        self.shelves.lock().await.remove(&pool.id);
+    }
 }
 
 /// Picks at random, and takes what it picks away; nothing if there are too few.

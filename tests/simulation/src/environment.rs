@@ -1,7 +1,7 @@
 //! A Lambda environment: the four real functions on real SDK clients, over the
 //! cloud's connector. It may die; another one is made then.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use assign_numbers::{AssignNumbers, LowWater};
@@ -28,6 +28,10 @@ pub(crate) struct Environment {
     pub(crate) refill: RefillPool,
     pub(crate) resolve: ResolveCall,
 }
+
+/// The client of the providers, of whom there are none here. Made once: it reads
+/// the machine's certificates.
+static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
 
 /// Builds the configuration of a service's client, as the functions set theirs up.
 macro_rules! config {
@@ -104,7 +108,7 @@ impl Environment {
                 pools: pools.clone(),
                 numbers,
                 providers: providers(),
-                http: carriers::client().expect("a client"),
+                http: HTTP.get_or_init(|| carriers::client().expect("a client")).clone(),
                 queue: queue(),
                 sqs: sqs.clone(),
                 refill_queue_url: "http://queues/refill".to_owned(),

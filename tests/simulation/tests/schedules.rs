@@ -10,18 +10,20 @@ const SCHEDULES: u64 = 1000;
 fn whatever_fails_nothing_that_must_hold_is_violated() {
     let workers = available_parallelism().map_or(1, |it| u64::try_from(it.get()).unwrap());
     let total = scope(|scope| {
-        let share = |worker: u64| move || -> Report {
-            let mut total = Report::default();
-            for seed in (worker..SCHEDULES).step_by(usize::try_from(workers).unwrap()) {
-                match run(&Schedule::draw(seed)) {
-                    Ok(report) => total.add(&report),
-                    Err(violation) => panic!(
-                        "seed {seed}: {:#?}\nsee its shortest story: make soak SEED={seed}",
-                        violation.found
-                    ),
+        let share = |worker: u64| {
+            move || -> Report {
+                let mut total = Report::default();
+                for seed in (worker..SCHEDULES).step_by(usize::try_from(workers).unwrap()) {
+                    match run(&Schedule::draw(seed)) {
+                        Ok(report) => total.add(&report),
+                        Err(violation) => panic!(
+                            "seed {seed}: {:#?}\nsee its shortest story: make soak SEED={seed}",
+                            violation.found
+                        ),
+                    }
                 }
+                total
             }
-            total
         };
         let workers: Vec<_> = (0..workers).map(|worker| scope.spawn(share(worker))).collect();
         let mut total = Report::default();
