@@ -44,8 +44,8 @@ $(VENV)/.installed: infra/requirements.txt
 
 demo: setup  ## Watch two people phone each other without seeing each other's number
 	@echo '  building the demo (the first time takes some minutes)'
-	@cargo build --locked --package tests --bin demo
-	@$(LOCAL) run --name demo --pools tests/demo/pools.json -- cargo run --quiet --locked --package tests --bin demo
+	@cargo build --locked --package tests --no-default-features --bin demo
+	@$(LOCAL) run --name demo --pools tests/demo/pools.json -- cargo run --quiet --locked --package tests --no-default-features --bin demo
 
 up: setup  ## Start the whole stack on this machine, or deploy changes into it
 	@$(LOCAL) up

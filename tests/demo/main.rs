@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::stack::{
     Heard, Result, Stack, Surprise, check, check_json, in_seconds, provider_secret,
 };
-use support::world::{assigned, event, numbers_in};
+use support::story::{assigned, event, numbers_in};
 
 use self::stage::{Person, Stage, say, spaced};
 

@@ -3,11 +3,12 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide::Database;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use yaml_rust2::{Yaml, YamlLoader};
+
+pub use crate::rows::{Row, rows, text};
 
 /// The tables, under their logical ids in the template.
 pub const TABLES: [&str; 3] = ["NumbersTable", "RoutesTable", "OrdersTable"];
@@ -67,25 +68,4 @@ pub fn client(endpoint: &str) -> Client {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     Client::from_conf(config)
-}
-
-/// A row of a table.
-pub type Row = std::collections::HashMap<String, AttributeValue>;
-
-/// All rows of a table.
-pub async fn rows(client: &Client, table: &str) -> Vec<Row> {
-    let mut pages = client.scan().table_name(table).into_paginator().items().send();
-    let mut rows = Vec::new();
-    while let Some(row) = pages.next().await {
-        rows.push(row.expect("the table can be read"));
-    }
-    rows
-}
-
-/// An attribute that is a text, or a number as text.
-pub fn text<'a>(row: &'a Row, name: &str) -> Option<&'a str> {
-    match row.get(name)? {
-        AttributeValue::S(text) | AttributeValue::N(text) => Some(text),
-        _ => None,
-    }
 }

@@ -8,12 +8,21 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[cfg(feature = "world")]
 pub mod aws;
+#[cfg(feature = "world")]
 pub mod database;
+#[cfg(feature = "world")]
 pub mod logs;
+#[cfg(feature = "world")]
 pub mod provider;
+pub mod rows;
 pub mod stack;
+pub mod story;
+#[cfg(feature = "world")]
 pub mod twilio;
+#[cfg(feature = "world")]
 pub mod world;
 
+#[cfg(feature = "world")]
 pub use self::world::World;

@@ -18,8 +18,8 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::database::{Row, text};
-use crate::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
+use crate::rows::{Row, text};
+use crate::story::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
 
 /// How long something may take that happens at once on an idle machine, on a busy one.
 pub const PATIENCE: Duration = Duration::from_mins(1);

@@ -2,7 +2,6 @@
 //! clock that the test moves. It speaks of orders, events, calls and numbers, and
 //! shows what an outsider sees.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,12 +24,10 @@ use crate::database::{self, Row};
 use crate::logs::Logs;
 use crate::twilio;
 
-/// The token of any switch.
-pub const SWITCH_TOKEN: &str = "token-of-a-switch";
-/// Twilio's auth token.
-pub const TWILIO_TOKEN: &str = "auth-token-of-twilio-0123456789ab";
-/// The token in Exotel's path.
-pub const EXOTEL_TOKEN: &str = "token-of-exotel";
+pub use crate::story::{
+    EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, event, number, numbers_in, provider_secret,
+};
+
 /// When a world begins: 2026-11-23T08:00:00Z.
 pub const BEGINNING: u64 = 1_795_420_800;
 
@@ -406,46 +403,8 @@ impl World {
     }
 }
 
-/// `+62215` followed by these five digits.
-pub fn number(number: u32) -> String {
-    format!("+62215{number:05}")
-}
-
-/// The number that stands for each role in an announcement.
-pub fn numbers_in(announcement: &Value) -> BTreeMap<String, String> {
-    let participants = announcement["participants"].as_array().expect("participants");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    participants.iter().map(|it| (text(&it["role"]), text(&it["number"]))).collect()
-}
-
-/// An assignment of these roles and phones, by a version of an order.
-pub fn assigned(order_id: &str, version: u64, people: &[(&str, &str)]) -> Value {
-    let participants: Vec<Value> =
-        people.iter().map(|(role, phone)| json!({"role": role, "phone": phone})).collect();
-    json!({
-        "type": "order.agent_assigned",
-        "order_id": order_id,
-        "version": version,
-        "participants": participants,
-    })
-}
-
-/// An event of an order that says no more than its type.
-pub fn event(kind: &str, order_id: &str, version: u64) -> Value {
-    json!({"type": format!("order.{kind}"), "order_id": order_id, "version": version})
-}
-
 /// The first delivery of a message.
 pub const FIRST: Delivery = Delivery { count: 1, age: 0 };
-
-/// A provider secret with every webhook on.
-pub fn provider_secret() -> Value {
-    json!({
-        "resolve": {"tokens": [SWITCH_TOKEN]},
-        "twilio": {"auth_tokens": [TWILIO_TOKEN]},
-        "exotel": {"webhook_tokens": [EXOTEL_TOKEN], "country": "ID"},
-    })
-}
 
 fn event_file(file: &str) -> Value {
     serde_json::from_str(file).expect("an event file is JSON")

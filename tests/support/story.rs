@@ -1,0 +1,50 @@
+//! The words in which stories are told: events, announcements and numbers, for a
+//! world in the test's own process and for a deployed stack alike.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// The token of any switch.
+pub const SWITCH_TOKEN: &str = "token-of-a-switch";
+/// Twilio's auth token.
+pub const TWILIO_TOKEN: &str = "auth-token-of-twilio-0123456789ab";
+/// The token in Exotel's path.
+pub const EXOTEL_TOKEN: &str = "token-of-exotel";
+/// `+62215` followed by these five digits.
+pub fn number(number: u32) -> String {
+    format!("+62215{number:05}")
+}
+
+/// The number that stands for each role in an announcement.
+pub fn numbers_in(announcement: &Value) -> BTreeMap<String, String> {
+    let participants = announcement["participants"].as_array().expect("participants");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    participants.iter().map(|it| (text(&it["role"]), text(&it["number"]))).collect()
+}
+
+/// An assignment of these roles and phones, by a version of an order.
+pub fn assigned(order_id: &str, version: u64, people: &[(&str, &str)]) -> Value {
+    let participants: Vec<Value> =
+        people.iter().map(|(role, phone)| json!({"role": role, "phone": phone})).collect();
+    json!({
+        "type": "order.agent_assigned",
+        "order_id": order_id,
+        "version": version,
+        "participants": participants,
+    })
+}
+
+/// An event of an order that says no more than its type.
+pub fn event(kind: &str, order_id: &str, version: u64) -> Value {
+    json!({"type": format!("order.{kind}"), "order_id": order_id, "version": version})
+}
+
+/// A provider secret with every webhook on.
+pub fn provider_secret() -> Value {
+    json!({
+        "resolve": {"tokens": [SWITCH_TOKEN]},
+        "twilio": {"auth_tokens": [TWILIO_TOKEN]},
+        "exotel": {"webhook_tokens": [EXOTEL_TOKEN], "country": "ID"},
+    })
+}
