@@ -66,7 +66,7 @@ impl<T: Clone> Secret<T> {
             match self.read().await {
                 Ok(text) => self.take(&mut last, text),
                 Err(error) => {
-                    tracing::error!(%error, secret = %self.id, "a secret could not be read")
+                    tracing::error!(%error, secret = %self.id, "a secret could not be read");
                 }
             }
             last.read_at = Some(Instant::now());

@@ -351,10 +351,9 @@ impl State {
         let queue = ["SendMessage", "ChangeMessageVisibility"].contains(&operation);
         let write = ["TransactWriteItems", "UpdateItem"].contains(&operation);
         let (name, fate) = match self.rng.u32(0..9) {
-            0 => ("request lost", Fate::LoseRequest),
+            0 if write => ("applied late", Fate::ApplyLate),
+            0 | 2 => ("request lost", Fate::LoseRequest),
             1 => ("answer lost", Fate::LoseAnswer),
-            2 if write => ("applied late", Fate::ApplyLate),
-            2 => ("request lost", Fate::LoseRequest),
             3 if queue => ("queue refused", Fate::Refuse("RequestThrottled")),
             3 => ("throttled", Fate::Refuse("ThrottlingException")),
             4 if queue => ("queue refused", Fate::Refuse("InternalError")),

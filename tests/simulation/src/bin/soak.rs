@@ -58,16 +58,12 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
 }
 
 fn repeat(seed: u64) -> ExitCode {
-    match run(&Schedule::draw(seed)) {
-        Ok(report) => {
-            println!("seed {seed} holds: {report:?}");
-            ExitCode::SUCCESS
-        }
-        Err(_) => {
-            tell(seed);
-            ExitCode::FAILURE
-        }
+    if let Ok(report) = run(&Schedule::draw(seed)) {
+        println!("seed {seed} holds: {report:?}");
+        return ExitCode::SUCCESS;
     }
+    tell(seed);
+    ExitCode::FAILURE
 }
 
 /// Tells a failing seed's shortest story that is found in a minute.
@@ -106,12 +102,11 @@ fn soak(asked: &Asked) -> ExitCode {
                     let result = run(&Schedule::draw(seed));
                     let Ok(mut totals) = totals.lock() else { return };
                     totals.0 += 1;
-                    match result {
-                        Ok(report) => totals.1.add(&report),
-                        Err(_) => {
-                            failed.store(true, Ordering::Relaxed);
-                            totals.2.push(seed);
-                        }
+                    if let Ok(report) = result {
+                        totals.1.add(&report);
+                    } else {
+                        failed.store(true, Ordering::Relaxed);
+                        totals.2.push(seed);
                     }
                     if totals.0 % 5000 == 0 {
                         println!("  {:>8} schedules, {} s", totals.0, began.elapsed().as_secs());
