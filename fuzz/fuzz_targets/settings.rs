@@ -1,0 +1,18 @@
+//! The pools, the two secrets and moments: read or refused, and a moment that was
+//! read can be written.
+#![no_main]
+
+use carriers::ProviderSecret;
+use libfuzzer_sys::fuzz_target;
+use masking::{CallerKey, Pools, Timestamp};
+
+fuzz_target!(|text: &str| {
+    let _ = (Pools::parse(text), CallerKey::parse(text));
+    let (secret, problems) = ProviderSecret::parse(text);
+    if problems.is_empty() {
+        assert_eq!(secret.updated(text), (secret.clone(), problems));
+    }
+    if let Some(moment) = Timestamp::parse(text) {
+        assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment));
+    }
+});

@@ -1,0 +1,332 @@
+//! What must hold of a world, judged by what orders' rows say and not by what the
+//! code meant; and the little that must be remembered for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use masking::{
+    Answer, Asked, Caller, Closed, Holding, Number, Order, OrderId, Phone, Plan, State, Timestamp,
+    Unassigned, answer,
+};
+use stateright::Property;
+
+use crate::tables::{OrderRow, RouteRow, Tables};
+use crate::{Claims, Without, World};
+
+/// How long a released number rests.
+pub const COOLDOWN: u64 = 1;
+/// How long the routes of a completed order still connect.
+pub const GRACE: u64 = 1;
+
+/// What the checks remember.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Truth {
+    /// Whose each number is by the orders' rows, and when it is free again.
+    leases: BTreeMap<Number, (Option<OrderId>, Timestamp)>,
+    /// What a completed order held, and until when it still connects.
+    graces: BTreeMap<OrderId, (OrderRow, Timestamp)>,
+    /// What a reader of the announcements keeps of each order.
+    heard: BTreeMap<OrderId, (OrderRow, bool)>,
+    /// The first step that did what no step may do.
+    wrong: Option<Wrong>,
+}
+
+/// What no step may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wrong {
+    /// Give a closed order numbers, or open it again.
+    Reopened,
+    /// Hand out a number or a route before it has rested, or a withdrawn number.
+    TooSoon,
+    /// Announce what no row said, or of one version two things.
+    NeverSaid,
+}
+
+impl Truth {
+    pub(crate) fn new(tables: &Tables) -> Self {
+        let lease = |(number, row): (&Number, &crate::tables::NumberRow)| {
+            (number.clone(), (row.order_id.clone(), row.available_at))
+        };
+        Self {
+            leases: tables.numbers.iter().map(lease).collect(),
+            graces: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            wrong: None,
+        }
+    }
+
+    /// Takes in that a plan of an earlier moment was written now, onto these tables.
+    pub(crate) fn written(
+        &mut self,
+        was: &Tables,
+        is: &Tables,
+        plan: &Plan,
+        planned_at: Timestamp,
+        now: Timestamp,
+    ) {
+        for (key, route) in &was.routes {
+            if is.routes[key].order_id != route.order_id && now < route.reusable_at {
+                self.wrong = self.wrong.or(Some(Wrong::TooSoon));
+            }
+        }
+        let before = was.orders.get(&plan.order.order_id);
+        let (order_id, after) = (&plan.order.order_id, &plan.order.state);
+        let was = before.map(|row| &row.0.state);
+        if matches!(was, Some(State::Closed(_))) && !matches!(after, State::Closed(_)) {
+            self.wrong = self.wrong.or(Some(Wrong::Reopened));
+        }
+        if let (Some(State::Assigned(held)), Some(row)) = (was, before) {
+            let end = match after {
+                State::Closed(Closed::Completed) => planned_at.after(GRACE),
+                _ => planned_at,
+            };
+            let end = end.min(held.expires_at);
+            let gone = held.participants.iter().filter(|held| !holds(after, &held.number));
+            for number in gone.map(|held| &held.number) {
+                if let Some((holder, until)) = self.leases.get_mut(number)
+                    && holder.as_ref() == Some(order_id)
+                {
+                    (*holder, *until) = (None, end.after(COOLDOWN));
+                }
+            }
+            if matches!(after, State::Closed(Closed::Completed)) {
+                self.graces.insert(order_id.clone(), (row.clone(), end));
+            }
+        }
+        let State::Assigned(holding) = after else { return };
+        for held in &holding.participants {
+            let kept = before.is_some_and(|row| {
+                row.0.holding(planned_at).is_some() && holds(&row.0.state, &held.number)
+            });
+            let free_at = self.leases[&held.number].1;
+            if !kept && (now < free_at || !is.numbers[&held.number].in_circulation) {
+                self.wrong = self.wrong.or(Some(Wrong::TooSoon));
+            }
+            let lease = (Some(order_id.clone()), holding.expires_at.after(COOLDOWN));
+            self.leases.insert(held.number.clone(), lease);
+        }
+    }
+
+    /// Takes in that a handler announces what it believes to have written.
+    pub(crate) fn say(&mut self, plan: &Plan, planned_at: Timestamp, tables: &Tables) {
+        let row = tables.orders.get(&plan.order.order_id);
+        let said = plan.order.announcement(planned_at);
+        if row.map(|row| row.0.announcement(planned_at)) != Some(said) {
+            self.wrong = self.wrong.or(Some(Wrong::NeverSaid));
+        }
+        self.hear(&plan.order, planned_at);
+    }
+
+    /// Takes in the announcement of a row at that moment, as a reader does.
+    pub(crate) fn hear(&mut self, row: &Order, at: Timestamp) {
+        // Nothing announced depends on the revision; without it states are fewer.
+        let order = Order { revision: 0, ..row.clone() };
+        let over = matches!(&row.state, State::Assigned(holding) if holding.expires_at <= at);
+        let said = (OrderRow(Arc::new(order)), over);
+        let rank = |(row, over): &(OrderRow, bool)| {
+            let released = *over || !matches!(row.0.state, State::Assigned(_));
+            (matches!(row.0.state, State::Closed(_)), row.0.version, released)
+        };
+        match self.heard.get(&row.order_id) {
+            Some(kept) if rank(&said) < rank(kept) => {}
+            Some(kept) if rank(&said) == rank(kept) => {
+                if announcement(kept) != announcement(&said) {
+                    self.wrong = self.wrong.or(Some(Wrong::NeverSaid));
+                }
+            }
+            _ => drop(self.heard.insert(row.order_id.clone(), said)),
+        }
+    }
+}
+
+/// What an announced row says.
+fn announcement((row, over): &(OrderRow, bool)) -> masking::Announcement {
+    let at = if *over { u64::MAX } else { 0 };
+    row.0.announcement(Timestamp::from_seconds(at))
+}
+
+fn holds(state: &State, number: &Number) -> bool {
+    let State::Assigned(holding) = state else { return false };
+    holding.participants.iter().any(|held| held.number == *number)
+}
+
+impl World {
+    /// The orders that hold numbers now, and what.
+    fn live(&self) -> impl Iterator<Item = (&Order, &Holding)> {
+        let rows = self.tables.orders.values();
+        rows.filter_map(|row| Some((&*row.0, row.0.holding(self.now)?)))
+    }
+
+    /// Whom each caller reaches on each number, and through which order's route.
+    fn calls<'a>(
+        &'a self,
+        model: &Claims,
+    ) -> impl Iterator<Item = ((&'a Number, &'a Caller), &'a RouteRow, Phone)> {
+        let blind = model.without == Some(Without::RouteExpiry);
+        let now = if blind { Timestamp::from_seconds(0) } else { self.now };
+        self.tables.routes.iter().filter_map(move |((number, caller), row)| {
+            match answer(Some(row.into()), now) {
+                Answer::Connect { connect_to, .. } => Some(((number, caller), row, connect_to)),
+                Answer::Reject(_) => None,
+            }
+        })
+    }
+
+    fn at_rest(&self, model: &Claims) -> bool {
+        self.handlers.is_empty() && self.finished.len() == model.events.len()
+    }
+}
+
+impl Claims {
+    /// The people that an order's events name; nobody where the order has none.
+    fn people<'a>(&'a self, order_id: &'a OrderId) -> impl Iterator<Item = &'a masking::Person> {
+        let events = self.events.iter().filter(move |event| event.order_id == *order_id);
+        events.flat_map(|event| match &event.asked {
+            Asked::Assign(wish) => wish.people.as_slice(),
+            _ => &[],
+        })
+    }
+
+    fn caller(&self, phone: &Phone) -> Option<&Caller> {
+        let people = self.events.iter().flat_map(|event| self.people(&event.order_id));
+        people.filter(|person| person.phone == *phone).map(|person| &person.caller).next()
+    }
+
+    /// Whether the route is there from the beginning, of an order that has no events.
+    fn was_there(&self, row: &RouteRow) -> bool {
+        self.events.iter().all(|event| event.order_id != row.order_id)
+    }
+}
+
+/// Whether the numbers and routes of a live order are as its row says.
+fn agrees(model: &Claims, world: &World, order_id: &OrderId, holding: &Holding) -> bool {
+    let (ends, free_at) = (holding.expires_at, holding.expires_at.after(COOLDOWN));
+    let numbers = holding.participants.iter().all(|held| {
+        let row = &world.tables.numbers[&held.number];
+        row.order_id.as_ref() == Some(order_id) && row.available_at == free_at
+    });
+    let routes = holding.routes().all(|it| {
+        let row = world.tables.routes.get(&(it.number.clone(), it.caller.clone()));
+        row.is_some_and(|row| {
+            row.order_id == *order_id
+                && row.connect_to.as_ref().and_then(|phone| model.caller(phone)) == Some(it.callee)
+                && row.caller_id == *it.shown
+                && (row.expires_at, row.reusable_at) == (ends, free_at)
+        })
+    });
+    numbers && routes
+}
+
+/// Whether an order is what all its events say, in whatever order they came: a close
+/// is final, else the highest version holds.
+fn is_as_told(model: &Claims, now: Timestamp, order: &Order) -> bool {
+    let events = || model.events.iter().filter(|event| event.order_id == order.order_id);
+    let last = events().max_by_key(|event| (matches!(event.asked, Asked::Close(_)), event.version));
+    match (last.map(|event| &event.asked), &order.state) {
+        (Some(Asked::Close(why)), State::Closed(closed)) => why == closed,
+        (Some(Asked::Unassign), State::Unassigned(why)) => *why == Unassigned::Told,
+        (Some(Asked::Assign(wish)), State::Assigned(holding)) => {
+            let held = holding.participants.iter().map(|held| (&held.role, held.caller.as_ref()));
+            !holding.waiting
+                && Some(holding.expires_at) == wish.expires_at
+                && held.eq(wish.people.iter().map(|person| (&person.role, Some(&person.caller))))
+        }
+        (Some(Asked::Assign(wish)), State::Unassigned(Unassigned::Expired)) => {
+            wish.expires_at.is_some_and(|ends| ends <= now)
+        }
+        _ => false,
+    }
+}
+
+/// The properties, by name.
+pub(crate) fn properties() -> Vec<Property<Claims>> {
+    vec![
+        Property::always("no number is held by two live orders", |_, world: &World| {
+            let mut seen = BTreeSet::new();
+            let held = world.live().flat_map(|(_, holding)| &holding.participants);
+            held.map(|held| &held.number).all(|number| seen.insert(number))
+        }),
+        Property::always(
+            "nobody reaches a participant of another order",
+            |model, world: &World| {
+                world.calls(model).all(|((_, caller), row, connect_to)| {
+                    let mut people = model.people(&row.order_id);
+                    let is_one_of_them = people.any(|person| person.caller == *caller);
+                    let mut people = model.people(&row.order_id);
+                    let reaches_one = people.any(|person| person.phone == connect_to);
+                    model.was_there(row) || is_one_of_them && reaches_one
+                })
+            },
+        ),
+        Property::always("only who is on an order connects through it", |model, world: &World| {
+            world.calls(model).all(|((number, caller), row, connect_to)| {
+                let holding = match world.tables.orders.get(&row.order_id) {
+                    Some(order) => order.0.holding(world.now).or_else(|| {
+                        let (before, end) = world.truth.graces.get(&row.order_id)?;
+                        before.0.holding(world.now).filter(|_| world.now < *end)
+                    }),
+                    None => None,
+                };
+                let callee = model.caller(&connect_to);
+                let is_route = holding.is_some_and(|holding| {
+                    holding.routes().any(|it| {
+                        (it.number, it.caller, it.shown) == (number, caller, &row.caller_id)
+                            && Some(it.callee) == callee
+                    })
+                });
+                model.was_there(row) || is_route
+            })
+        }),
+        Property::always("a closed order never gets numbers again", |_, world: &World| {
+            world.truth.wrong != Some(Wrong::Reopened)
+        }),
+        Property::always(
+            "a live order's numbers and routes are as its row says",
+            |model, world: &World| {
+                world.live().all(|(order, holding)| agrees(model, world, &order.order_id, holding))
+            },
+        ),
+        Property::always("no number is lost, or free too soon", |_, world: &World| {
+            let mut numbers = world.tables.numbers.iter();
+            numbers.all(|(number, row)| row.available_at == world.truth.leases[number].1)
+        }),
+        Property::always("nothing is handed out that has not rested", |_, world: &World| {
+            world.truth.wrong != Some(Wrong::TooSoon)
+        }),
+        Property::always("nothing is announced that no row said", |_, world: &World| {
+            world.truth.wrong != Some(Wrong::NeverSaid)
+        }),
+        Property::always("at rest, the last state was announced", |model, world: &World| {
+            !world.at_rest(model)
+                || world.tables.orders.values().all(|row| {
+                    world.truth.heard.get(&row.0.order_id).is_some_and(|heard| {
+                        let said = announcement(heard);
+                        said == row.0.announcement(world.now)
+                            || row.0.holding(world.now).is_none()
+                                && said == row.0.announcement(Timestamp::from_seconds(0))
+                    })
+                })
+        }),
+        Property::always("at rest, an order is what its events say", |model, world: &World| {
+            !world.at_rest(model)
+                || world.tables.orders.values().all(|row| is_as_told(model, world.now, &row.0))
+        }),
+        Property::sometimes("all is at rest", |model, world: &World| world.at_rest(model)),
+        Property::sometimes("an order waits for a dry pool", |_, world: &World| {
+            world.live().any(|(_, holding)| holding.waiting)
+        }),
+        Property::sometimes("a number is of one order after another", |_, world: &World| {
+            let rows = || world.tables.orders.values();
+            rows().any(|one| {
+                let State::Assigned(lapsed) = &one.0.state else { return false };
+                rows().any(|other| {
+                    one != other
+                        && lapsed
+                            .participants
+                            .iter()
+                            .any(|held| holds(&other.0.state, &held.number))
+                })
+            })
+        }),
+    ]
+}
