@@ -370,6 +370,8 @@ impl Truth {
             let waits = order.contains_key("waiting");
             let heard = as_a_reader_keeps(said);
             let sayable = announcements_of(order);
+            // Of an event that was given up, no row says anything.
+            let waits = waits || given_up.contains(order_id);
             let right = heard.is_some_and(|heard| {
                 sayable.contains(heard) || (waits && heard["type"] == "numbers.unavailable")
             });
