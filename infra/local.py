@@ -297,6 +297,9 @@ class Stack:
             "VN_API_BASE": facts["api_base"],
             "VN_API_DOMAIN": facts["api_domain"],
             "VN_PYTHON": sys.executable,
+            # For tests that end its functions' processes, and ask what became of them.
+            "VN_EMULATOR_PID": str(facts["pid"]),
+            "VN_EMULATOR_LOG": str(self.folder / "emulator.log"),
             "VN_LOGS": shlex.join(
                 [sys.executable, str(Path(__file__).resolve()), "logs", "--name", self.name]
             ),

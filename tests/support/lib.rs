@@ -12,8 +12,10 @@
 pub mod aws;
 #[cfg(feature = "world")]
 pub mod database;
+pub mod invariants;
 #[cfg(feature = "world")]
 pub mod logs;
+pub mod processes;
 #[cfg(feature = "world")]
 pub mod provider;
 pub mod rows;

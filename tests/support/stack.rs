@@ -2,7 +2,7 @@
 //! out, calls are answered. What is wrong is told in words, not by a panic, since
 //! the demo tells it to a person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
@@ -12,12 +12,13 @@ use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use lambda_support::{aws, clock, env};
-use masking::Timestamp;
+use masking::{CallerKey, Phone, Timestamp};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::processes::Processes;
 use crate::rows::{Row, text};
 use crate::story::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
 
@@ -45,7 +46,7 @@ impl Surprise {
         Self(what.into())
     }
 
-    fn of<E: std::error::Error>(doing: &str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn of<E: std::error::Error>(doing: &str) -> impl FnOnce(E) -> Self {
         move |error| {
             let mut text = format!("{doing}: {error}");
             let mut cause = error.source();
@@ -163,12 +164,6 @@ impl Stack {
     /// Connects to the stack that the environment names, as `infra/local.py run` sets
     /// it, and gives it this provider secret before anything can have read another.
     pub async fn connect(provider_secret: &Value) -> Result<Self> {
-        let variable = |name: &'static str| {
-            env::required(name).map_err(|_| {
-                let how = "run this by `infra/local.py run -- …`, or by make";
-                Surprise(format!("{name} is not set: {how}"))
-            })
-        };
         let outputs = std::fs::read_to_string(variable("VN_OUTPUTS")?)
             .map_err(Surprise::of("reading the outputs"))?;
         let outputs = serde_json::from_str(&outputs).map_err(Surprise::of("the outputs"))?;
@@ -226,10 +221,19 @@ impl Stack {
 
     /// Sends an event to the queue where its type belongs.
     pub async fn tell(&self, event: &Value) -> Result {
-        let kind = event["type"].as_str().unwrap_or_default();
-        let assigns = ["order.created", "order.agent_assigned"].contains(&kind);
-        let queue = if assigns { Queue::Assign } else { Queue::Release };
-        self.send(queue, &[event.to_string()]).await
+        self.tell_all(std::slice::from_ref(event)).await
+    }
+
+    /// Sends events to the queues where their types belong.
+    pub async fn tell_all(&self, events: &[Value]) -> Result {
+        let assigns = ["order.created", "order.agent_assigned"].map(Value::from);
+        let (assigns, releases): (Vec<&Value>, Vec<&Value>) =
+            events.iter().partition(|event| assigns.contains(&event["type"]));
+        for (queue, events) in [(Queue::Assign, assigns), (Queue::Release, releases)] {
+            let bodies: Vec<String> = events.into_iter().map(Value::to_string).collect();
+            self.send(queue, &bodies).await?;
+        }
+        Ok(())
     }
 
     /// Sends bodies to a queue, ten at a time.
@@ -290,6 +294,56 @@ impl Stack {
     /// Everything that was announced so far.
     pub fn announcements(&self) -> Vec<String> {
         self.announcements.messages.borrow().iter().map(|it| it.body.clone()).collect()
+    }
+
+    /// Checks that no event waits or is being handled, and that all announcements
+    /// were read.
+    pub async fn check_at_rest(&self) -> Result {
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        for name in ["AssignQueueUrl", "ReleaseQueueUrl", "NumberEventsQueueUrl"] {
+            let url = output(&self.outputs, name)?;
+            let seen = queue_attributes(&self.sqs, url, counts.clone()).await?;
+            check(&format!("messages of {name}"), &seen.each_ref().map(String::as_str), &["0"; 3])?;
+        }
+        Ok(())
+    }
+
+    /// Sets after how many seconds a queue hands out again what nobody finished, and
+    /// returns how many they were.
+    pub async fn set_visibility_timeout(&self, queue: Queue, seconds: &str) -> Result<String> {
+        let (url, name) = (queue_url(&self.outputs, queue)?, QueueAttributeName::VisibilityTimeout);
+        let [before] = queue_attributes(&self.sqs, url, [name.clone()]).await?;
+        let request = self.sqs.set_queue_attributes().queue_url(url);
+        let done = request.attributes(name, seconds).send().await;
+        done.map_err(Surprise::of("setting a queue's attribute"))?;
+        Ok(before)
+    }
+
+    /// The processes of the function that takes from a queue.
+    pub fn processes(&self, queue: Queue) -> Result<Processes> {
+        let emulator = variable("VN_EMULATOR_PID")?;
+        let emulator = emulator.parse().map_err(Surprise::of("VN_EMULATOR_PID"))?;
+        let log = variable("VN_EMULATOR_LOG")?.into();
+        Ok(Processes::new(emulator, log, queue_url(&self.outputs, queue)?.to_owned()))
+    }
+
+    /// All real phones so far, by the callers that stand for them in the tables.
+    pub async fn callers(&self) -> Result<BTreeMap<String, String>> {
+        let arn = output(&self.outputs, "ServiceSecretArn")?;
+        let secret = self.secrets.get_secret_value().secret_id(arn).send().await;
+        let secret = secret.map_err(Surprise::of("reading the service's secret"))?;
+        let key = CallerKey::parse(secret.secret_string().unwrap_or_default());
+        let key = key.map_err(Surprise::of("the service's secret"))?;
+        let mut callers = BTreeMap::new();
+        for text in self.phones() {
+            let phone: Phone = text.parse().map_err(Surprise::of("a phone"))?;
+            callers.insert(key.caller(&phone).as_str().to_owned(), text);
+        }
+        Ok(callers)
     }
 
     /// Waits for the message of which `part` is a part in a dead-letter queue, and
@@ -451,6 +505,13 @@ impl Stack {
     }
 }
 
+fn variable(name: &'static str) -> Result<String> {
+    env::required(name).map_err(|_| {
+        let how = "run this by `infra/local.py run -- …`, or by make";
+        Surprise(format!("{name} is not set: {how}"))
+    })
+}
+
 fn queue_url(outputs: &Value, queue: Queue) -> Result<&str> {
     let name = match queue {
         Queue::Assign => "AssignQueueUrl",
@@ -462,17 +523,27 @@ fn queue_url(outputs: &Value, queue: Queue) -> Result<&str> {
 
 /// The dead-letter queues are no outputs: the queues themselves say where theirs is.
 async fn dead_letter_queue_url(client: &aws_sdk_sqs::Client, queue_url: &str) -> Result<String> {
-    let request = client.get_queue_attributes().queue_url(queue_url);
-    let answer = request.attribute_names(QueueAttributeName::RedrivePolicy).send().await;
-    let answer = answer.map_err(Surprise::of("reading a queue's attributes"))?;
-    let policy = answer.attributes.unwrap_or_default();
-    let policy = policy.get(&QueueAttributeName::RedrivePolicy).map_or("{}", String::as_str);
-    let policy = json_of(policy)?;
+    let policy = [QueueAttributeName::RedrivePolicy];
+    let [policy] = queue_attributes(client, queue_url, policy).await?;
+    let policy = json_of(&policy)?;
     let arn = policy["deadLetterTargetArn"].as_str().unwrap_or_default();
     let name = arn.rsplit(':').next().unwrap_or_default();
     let answer = client.get_queue_url().queue_name(name).send().await;
     let answer = answer.map_err(Surprise::of("finding a dead-letter queue"))?;
     answer.queue_url.ok_or_else(|| Surprise(format!("no dead-letter queue named {name}")))
+}
+
+/// Attributes of a queue, at one moment; one that it does not have is empty.
+async fn queue_attributes<const N: usize>(
+    client: &aws_sdk_sqs::Client,
+    queue_url: &str,
+    names: [QueueAttributeName; N],
+) -> Result<[String; N]> {
+    let request = client.get_queue_attributes().queue_url(queue_url);
+    let answer = request.set_attribute_names(Some(names.to_vec())).send().await;
+    let answer = answer.map_err(Surprise::of("reading a queue's attributes"))?;
+    let mut attributes = answer.attributes.unwrap_or_default();
+    Ok(names.map(|name| attributes.remove(&name).unwrap_or_default()))
 }
 
 /// A message that was taken from a queue.

@@ -1,0 +1,135 @@
+//! Functions that die at work.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::{try_join, try_join_all};
+use masking::Pools;
+use serde_json::Value;
+use support::invariants::Tables;
+use support::processes::Processes;
+use support::rows::text;
+use support::stack::{PATIENCE, Queue, Result, Stack, Surprise, check, eventually};
+use support::world::{assigned, event};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Scene, numbers};
+
+const POOL: &str = "mortal";
+const ORDERS: usize = 60;
+/// How many processes of each function are to die while they handle a batch, and how
+/// many are killed for that at most: some have just finished.
+const DEATHS: usize = 10;
+const MOST: usize = 5 * DEATHS;
+/// After so many seconds the batch of a function that died is handed out again. As
+/// deployed it is 90, which is too long to wait for.
+const COMES_AGAIN: &str = "3";
+/// How long functions have time to die of a burst before the next one.
+const BURST: Duration = Duration::from_secs(2);
+
+pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
+    scene: &'static Scene,
+) -> Result {
+    let stack = &scene.stack;
+    let all = numbers(8, 0..300);
+    stack.import(POOL, &all).await?;
+    let lives: Vec<Vec<Value>> = (0..ORDERS).map(|order| life(stack, order)).collect();
+
+    let queues = [Queue::Assign, Queue::Release];
+    let deployed =
+        try_join_all(queues.map(|it| stack.set_visibility_timeout(it, COMES_AGAIN))).await?;
+    let end = burst(stack, &lives).await;
+    for (queue, seconds) in queues.into_iter().zip(&deployed) {
+        stack.set_visibility_timeout(queue, seconds).await?;
+    }
+    end?;
+
+    let pools = Pools::parse(include_str!("pools.json"))
+        .map_err(|error| Surprise::new(format!("the pools: {error}")))?;
+    let tables = Tables {
+        now: lambda_support::clock::unix_seconds(),
+        orders: stack.rows("OrdersTable").await?,
+        numbers: stack.rows("NumbersTable").await?,
+        routes: stack.rows("RoutesTable").await?,
+        phones: stack.callers().await?,
+        cooldowns: pools
+            .iter()
+            .map(|it| (it.id.as_str().to_owned(), it.cooldown_seconds))
+            .collect(),
+    };
+    check("what the tables say", &tables.contradictions(), &Vec::new())?;
+    let of_pool = tables.numbers.iter().filter(|row| text(row, "pool") == Some(POOL));
+    let known: BTreeSet<&str> = of_pool.filter_map(|row| text(row, "number")).collect();
+    check("the pool's numbers", &known, &all.iter().map(String::as_str).collect())?;
+
+    let announced = stack.announcements();
+    let announced: Vec<Value> =
+        announced.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
+    let wrong: Vec<String> =
+        lives.iter().filter_map(|events| tables.wrong_end(events, &announced)).collect();
+    check("how the orders ended", &wrong, &Vec::new())
+}
+
+/// What is told of an order, by versions from 1 on.
+fn life(stack: &Stack, order: usize) -> Vec<Value> {
+    let order_id = format!("{POOL}-{order}");
+    let (customer, agent, other, merchant) =
+        (stack.phone(), stack.phone(), stack.phone(), stack.phone());
+    let assign = |version, people: &[(&str, &str)]| {
+        let mut event = assigned(&order_id, version, people);
+        event["pool"] = POOL.into();
+        event
+    };
+    let first = assign(1, &[("customer", &customer), ("agent", &agent)]);
+    let replace = |version| {
+        assign(version, &[("customer", &customer), ("agent", &other), ("merchant", &merchant)])
+    };
+    let end = |kind, version| event(kind, &order_id, version);
+    match order % 6 {
+        0 => vec![first],
+        1 => vec![first, replace(2)],
+        2 => vec![first, end("completed", 2)],
+        3 => vec![first, replace(2), end("cancelled", 3)],
+        4 => vec![first, end("agent_unassigned", 2)],
+        _ => vec![first, end("agent_unassigned", 2), replace(3)],
+    }
+}
+
+/// Tells everything twice and in any order, and that again, while functions are
+/// killed, until enough have died and all that was told is done with.
+async fn burst(stack: &Stack, lives: &[Vec<Value>]) -> Result {
+    let mut twice = [lives.concat(), lives.concat()].concat();
+    let (assigns, releases) = (stack.processes(Queue::Assign)?, stack.processes(Queue::Release)?);
+    let mut killing = spawn_local(try_join(kill_at_work(assigns), kill_at_work(releases)));
+    loop {
+        fastrand::shuffle(&mut twice);
+        for events in twice.chunks(20) {
+            stack.tell_all(events).await?;
+        }
+        // Most of it is soon done with. If too few have died by then, it is told once more.
+        if let Ok(end) = timeout(BURST, &mut killing).await {
+            end.map_err(|panic| Surprise::new(panic.to_string()))??;
+            break;
+        }
+    }
+    eventually("all is done with", PATIENCE, async || stack.check_at_rest().await).await
+}
+
+/// Kills processes, each at some moment of its work, until enough have died.
+async fn kill_at_work(mut processes: Processes) -> Result {
+    let began = Instant::now();
+    let before = processes.deaths_at_work()?;
+    let mut killed = 0;
+    loop {
+        let deaths = processes.deaths_at_work()? - before;
+        if DEATHS <= deaths {
+            return Ok(());
+        }
+        if MOST <= killed || PATIENCE < began.elapsed() {
+            return check(&format!("deaths at work of {killed} processes"), &deaths, &DEATHS);
+        }
+        sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+        killed += usize::from(processes.kill_one_at_work().await?);
+    }
+}
