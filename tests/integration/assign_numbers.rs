@@ -1,6 +1,7 @@
 //! What assign-numbers does with events, in whatever order and however often.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -98,6 +99,16 @@ async fn an_order_that_was_created_asks_for_a_refill_of_a_pool_that_runs_low() {
             assert_eq!(signal.group.as_deref(), Some("id-jkt"));
             assert!(signal.deduplication_id.as_ref().unwrap().starts_with("id-jkt-"));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_stays_low_is_signalled_again_after_ten_seconds() {
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 6, "shards": 1}])).await;
+    for (seconds, signals) in [(0, 1), (4, 0), (6, 1)] {
+        world.caches_age(Duration::from_secs(seconds)).await;
+        world.when_told(&event("created", "o-1", 1)).await;
+        assert_eq!(world.take_signals().len(), signals, "{seconds} s later");
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod assign_numbers;
+mod conditions;
 mod number_api;
 mod parsing;
 mod privacy;

@@ -190,6 +190,23 @@ async fn a_close_that_comes_after_others_took_the_numbers_touches_nothing_of_the
 }
 
 #[tokio::test]
+async fn a_close_that_finds_a_route_of_its_own_to_be_another_orders_ends_the_rest() {
+    let (world, agent_number) = world_with_an_order().await;
+    world.seconds_pass(86_400 + 600);
+    // Whichever number each is given, the customer comes to dial the same one again.
+    let others = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
+    let numbers = numbers_in(&world.when_told(&assigned("o-2", 1, &others)).await.announced[0]);
+    if numbers["agent"] != agent_number {
+        let swapped = [("customer", OTHER_AGENT), ("agent", CUSTOMER)];
+        world.when_told(&assigned("o-2", 2, &swapped)).await;
+    }
+    let told = world.when_told(&event("completed", "o-1", 3)).await;
+    assert_eq!((told.announced, told.again), (vec![released("o-1", 3, "completed")], 0));
+    let answer = world.when_called(CUSTOMER, &agent_number).await.1;
+    assert_eq!(answer["connect_to"], OTHER_AGENT);
+}
+
+#[tokio::test]
 async fn what_a_route_no_longer_needs_to_know_is_gone_from_it() {
     for (kind, late) in
         [("agent_unassigned", 0), ("completed", 0), ("cancelled", 0), ("completed", 90_000)]

@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
+use carriers::ProviderSecret;
+use lambda_support::Secret;
+use masking::{CallerKey, Timestamp};
+use masking_store::Routes;
+use resolve_call::ResolveCall;
 use serde_json::{Value, json};
 use support::World;
+use support::aws::FakeAws;
+use support::database;
 use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, assigned, event, numbers_in, provider_secret};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::people::{AGENT, CUSTOMER, STRANGER};
 
@@ -91,6 +100,40 @@ async fn tables_that_do_not_answer_connect_nobody() {
     assert_eq!((status, &answer["destination"]["numbers"]), (200, &json!([])));
     let log = world.log();
     assert!(log.contains(r#""message":"call could not be resolved""#), "the alarm listens: {log}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_silent_for_two_seconds_connects_nobody() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let aws = FakeAws::start().await;
+    aws.given_secret("service", Some(json!({"caller_key": "k".repeat(64)}).to_string()));
+    aws.given_secret("provider", Some(provider_secret().to_string()));
+    let function = ResolveCall {
+        routes: Routes::new(database::client(&endpoint), "RoutesTable"),
+        caller_key: Secret::new(aws.secrets(), "service", |_, text| {
+            CallerKey::parse(text).map_err(|error| error.to_string())
+        }),
+        providers: Secret::new(aws.secrets(), "provider", |last, text| {
+            Ok(ProviderSecret::read(last, text))
+        }),
+        public_base_url: None,
+        clock: Box::new(|| Timestamp::from_seconds(0)),
+    };
+    // Read now, so that nothing but the table is waited for.
+    assert!(function.caller_key.current().await.is_some());
+    assert!(function.providers.current().await.is_some());
+
+    let mut event: Value =
+        serde_json::from_str(include_str!("../events/resolve-call.json")).unwrap();
+    event["body"] = json!({"caller": CUSTOMER, "called": "+622150001"}).to_string().into();
+    event["headers"]["authorization"] = format!("Bearer {SWITCH_TOKEN}").into();
+    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    tokio::time::pause();
+    let answer = resolve_call::handle(&function, request);
+    let Ok(response) = timeout(Duration::from_secs(3), answer).await.expect("an answer in time");
+    let answer: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(answer, json!({"decision": "reject", "reason": "unavailable"}));
 }
 
 #[tokio::test]
@@ -264,6 +307,28 @@ async fn a_token_that_was_rotated_is_accepted_within_seconds() {
     world.caches_age(Duration::from_secs(6)).await;
     assert_eq!(world.when_switch_asks(&body, "Bearer a-new-token").await.0, 200);
     assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200, "the old one too");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_read_with_every_call() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
+    let mut secret = provider_secret();
+    secret["resolve"]["tokens"] = json!(["a-new-token"]);
+    world.given_provider_secret(Some(&secret));
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200, "it is kept");
+    world.caches_age(Duration::from_mins(5)).await;
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_filled_in_is_found_within_a_second() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    world.given_provider_secret(None);
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 403);
+    world.given_provider_secret(Some(&provider_secret()));
+    world.caches_age(Duration::from_millis(999)).await;
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
 }
 
 #[tokio::test]

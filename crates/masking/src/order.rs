@@ -188,3 +188,31 @@ pub struct Person {
     /// The hash of the phone.
     pub caller: Caller,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_kept_for_thirty_days_after_its_last_change_or_its_expiry() {
+        let at = Timestamp::from_seconds;
+        let order = |state| Order {
+            order_id: OrderId::parse("o-1").unwrap(),
+            version: 1,
+            revision: 1,
+            pool: None,
+            state,
+        };
+        let terms =
+            Terms { allocation: Allocation::Exclusive, cooldown_seconds: 0, grace_seconds: 0 };
+        let assigned = order(State::Assigned(Holding {
+            terms,
+            participants: Vec::new(),
+            expires_at: at(100),
+            waiting: false,
+        }));
+        assert_eq!(assigned.ttl(at(99)), at(100 + KEPT_SECONDS));
+        assert_eq!(assigned.ttl(at(101)), at(101 + KEPT_SECONDS));
+        assert_eq!(order(State::Closed(Closed::Completed)).ttl(at(99)), at(99 + KEPT_SECONDS));
+    }
+}

@@ -424,58 +424,123 @@ mod tests {
     use super::*;
     use crate::cloud::Fate;
 
-    /// Assigns an order while its transactions meet these fates, in one delivery,
-    /// and returns how many messages were left and how many numbers were taken.
-    fn assign_while(script: impl IntoIterator<Item = Fate>) -> (bool, usize) {
+    /// Plays a scene in a world of so many numbers, where nothing fails but what the
+    /// scene lets fail, and nothing may be violated.
+    fn play<T>(numbers: usize, scene: impl AsyncFnOnce(&mut World) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .expect("a runtime");
         let schedule =
-            Schedule { numbers: 10, ops: Vec::new(), fault_rate: 0, ..Schedule::draw(0) };
+            Schedule { cooldown: 600, ops: Vec::new(), fault_rate: 0, ..Schedule::draw(0) };
         runtime.block_on(async {
             let mut world = World::new(&schedule);
-            world.import(0..10).await;
-            world.tell(json!({
-                "type": "order.agent_assigned", "order_id": "o-0", "version": 1,
-                "participants": [
-                    {"role": "customer", "phone": phone(0)}, {"role": "agent", "phone": phone(1)},
-                ],
-            }));
-            world.cloud.state().script = script.into_iter().collect();
-            let message = world.assign_queue.receive(&mut Rng::with_seed(0), (world.now)());
-            let assign = &world.environments[0].assign;
-            let response = assign_numbers::handle(assign, event_of(&message)).await;
+            world.import(0..numbers).await;
+            let result = scene(&mut world).await;
             world.verdict().expect("nothing is violated");
-            let state = world.cloud.state();
-            assert!(state.script.is_empty(), "every fate was met");
-            let taken =
-                state.truth.numbers.values().filter(|it| it.contains_key("order_id")).count();
-            (response.batch_item_failures.is_empty(), taken)
+            result
+        })
+    }
+
+    impl World {
+        /// Tells an event and has it delivered once, while its transactions meet these
+        /// fates. Returns whether it is done with, and after how many transactions.
+        async fn deliver(&mut self, event: Value, fates: &[Fate]) -> (bool, usize) {
+            const MORE: usize = 20;
+            let fine = std::iter::repeat_n(Fate::Fine, MORE);
+            self.cloud.state().script = fates.iter().copied().chain(fine).collect();
+            self.tell(event);
+            // What was delivered before stays hidden for the length of a scene.
+            let (now, mut rng) = ((self.now)(), Rng::with_seed(0));
+            let to_assign = self.assign_queue.receive(&mut rng, now);
+            let to_release = self.release_queue.receive(&mut rng, now);
+            let environment = &self.environments[0];
+            let response = if to_release.is_empty() {
+                assign_numbers::handle(&environment.assign, event_of(&to_assign)).await
+            } else {
+                release_numbers::handle(&environment.release, event_of(&to_release)).await
+            };
+            let left = std::mem::take(&mut self.cloud.state().script).len();
+            assert!(left <= MORE, "every fate was met");
+            (response.batch_item_failures.is_empty(), fates.len() + MORE - left)
+        }
+    }
+
+    fn assigned(version: u64) -> Value {
+        json!({
+            "type": "order.agent_assigned", "order_id": "o-0", "version": version,
+            "participants": [
+                {"role": "customer", "phone": phone(0)}, {"role": "agent", "phone": phone(1)},
+            ],
+        })
+    }
+
+    /// Assigns an order while its transactions meet these fates, in one delivery.
+    /// Returns whether it is done with, after how many transactions, and how many
+    /// numbers are taken.
+    fn assign_while(fates: &[Fate]) -> (bool, usize, usize) {
+        play(10, async |world| {
+            let (done, transactions) = world.deliver(assigned(1), fates).await;
+            let numbers = &world.cloud.state().truth.numbers;
+            let taken = numbers.values().filter(|it| it.contains_key("order_id")).count();
+            (done, transactions, taken)
         })
     }
 
     #[test]
+    fn an_order_that_holds_nothing_is_assigned_in_one_transaction() {
+        assert_eq!(assign_while(&[]), (true, 1, 2));
+    }
+
+    #[test]
     fn a_conflict_is_tried_again_in_the_same_delivery() {
-        assert_eq!(assign_while([Fate::Conflict, Fate::Conflict]), (true, 2));
+        assert_eq!(assign_while(&[Fate::Conflict; 2]), (true, 3, 2));
     }
 
     #[test]
     fn a_write_whose_answer_was_lost_is_found_in_the_row_and_not_repeated() {
         // The SDK tries three times; only then does the function see it.
-        let lost = [Fate::LoseAnswer; 3];
-        assert_eq!(assign_while(lost), (true, 2));
+        assert_eq!(assign_while(&[Fate::LoseAnswer; 3]), (true, 3, 2));
     }
 
     #[test]
     fn a_write_that_was_lost_is_made_again() {
-        assert_eq!(assign_while([Fate::LoseRequest; 3]), (true, 2));
+        assert_eq!(assign_while(&[Fate::LoseRequest; 3]), (true, 4, 2));
     }
 
     #[test]
     fn throttling_is_waited_out() {
-        let throttled = [Fate::Refuse("ThrottlingException"); 3];
-        assert_eq!(assign_while(throttled), (true, 2));
+        assert_eq!(assign_while(&[Fate::Refuse("ThrottlingException"); 3]), (true, 4, 2));
+    }
+
+    #[test]
+    fn an_order_that_took_the_last_numbers_is_not_told_that_there_are_none() {
+        play(4, async |world| {
+            let mut first = assigned(1);
+            first["lives"] = 60.into();
+            world.deliver(first, &[]).await;
+            world.jumped.fetch_add(60, Ordering::Relaxed);
+            // The blind try finds the expired row; the next one is written, unheard.
+            let fates = [[Fate::Fine].as_slice(), &[Fate::LoseAnswer; 3]].concat();
+            assert_eq!(world.deliver(assigned(2), &fates).await, (true, 4));
+        });
+    }
+
+    #[test]
+    fn what_was_just_written_is_what_a_call_and_a_duplicate_find() {
+        play(2, async |world| {
+            world.deliver(assigned(1), &[]).await;
+            for called in [0, 1] {
+                call(&world.cloud, &world.environments[WORKERS], phone(0), number(called)).await;
+            }
+            let completed = json!({"type": "order.completed", "order_id": "o-0", "version": 2});
+            assert_eq!(world.deliver(completed.clone(), &[]).await, (true, 1));
+            assert_eq!(
+                world.deliver(completed, &[]).await,
+                (true, 0),
+                "a duplicate writes nothing"
+            );
+        });
     }
 }
