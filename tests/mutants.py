@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from textwrap import indent
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTANTS_FOLDER = ROOT / "target" / "mutants"
@@ -281,8 +282,8 @@ IN_CODE = [
 # Mutants that may live, and why that is harmless.
 HARMLESS = {
     "read of numbers: not strongly consistent":
-        "Only a check of a pool reads them so. "
-        "What it adds and withdraws is decided by the conditions of those writes. "
+        "Only a check of a pool reads them so.\n"
+        "What it adds and withdraws is decided by the conditions of those writes.\n"
         "What it counts is off by the numbers that came back or were withdrawn in the last second, "
         "and right at the next check; at worst a number is bought one check early, within `max_numbers`.",
 }
@@ -461,9 +462,11 @@ def write_page(results):
         program, _, test = (it.caught_by or "").partition(": ")
         found = f"{program} `{test}` | {it.seconds:.1f}" if it.caught_by else f"{it.verdict()} |"
         rows.append(f"| {it.mutant.name} | `{Path(it.mutant.file).name}` | {found} |")
+    reasons = [f"- {it.mutant.name}:\n" + indent(HARMLESS[it.mutant.name], "  ") for it in harmless]
     RESULT.write_text(f"""# Mutants
 
 `make mutants` takes each condition of a write, each comparison of versions and each comparison of times out of the code, one at a time, and runs the tests of `make check` until one fails.
+The tests of the model are left out: they take parts out of a model of their own.
 It wrote this page.
 [The list](../tests/mutants.py) says what stands in the place of each, and `make mutants` fails if a condition or comparison is missing in it.
 
@@ -476,7 +479,7 @@ The longest that a test took to catch one was {max(it.seconds for it in caught):
 
 ## Why some may live
 
-{chr(10).join(f"- {it.mutant.name}: {HARMLESS[it.mutant.name]}" for it in harmless)}
+{chr(10).join(reasons)}
 """)
 
 
