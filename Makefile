@@ -6,7 +6,7 @@
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo up down env logs test check lint stack-test soak mutants fmt clean
+.PHONY: help setup build demo up down env logs capacity test check lint stack-test soak mutants fmt clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -59,6 +59,12 @@ env: setup  ## Print what points a shell at it: eval "$(make -s env)"
 logs: setup  ## Print what its functions logged
 	@$(LOCAL) logs
 
+# ---------------------------------------------------------------- Plan
+
+capacity:  ## Plan how many numbers to rent: make capacity ARGS=--help
+	@mkdir -p target
+	@cargo run --quiet --locked --release --package capacity -- --chart target/capacity.svg $(ARGS)
+
 # ---------------------------------------------------------------- Build
 
 build: setup  ## Build the functions as they are deployed
@@ -88,8 +94,11 @@ lint: setup  ## Check format, clippy and the template
 check:  ## Run the tests that need no emulator
 	cargo test --workspace --locked
 
+# Every story is played twice: on exclusive pools, and on shared ones.
+STORIES := cargo test --package tests --features stack --test stack --locked
 stack-test: setup  ## Run the end-to-end tests against the deployed template
-	$(LOCAL) run --name test --pools tests/stack/pools.json -- cargo test --package tests --features stack --test stack --locked
+	$(LOCAL) run --name test --pools tests/stack/pools.json -- $(STORIES)
+	$(LOCAL) run --name test-shared --pools "$$(sed 's/"id":/"allocation": "shared", "id":/' tests/stack/pools.json)" -- $(STORIES) -- --shared
 
 # ---------------------------------------------------------------- Doubt
 

@@ -15,6 +15,7 @@ mod privacy;
 mod refill_pool;
 mod release_numbers;
 mod resolve_call;
+mod shared_pools;
 
 /// The people of the stories.
 mod people {

@@ -2,7 +2,8 @@
 //! each with its own orders, phones and, where numbers are counted, pool. When all
 //! are over, everything that the stack wrote is searched for their real phones.
 //!
-//! Words on the command line choose the stories with one of them in their name.
+//! Words on the command line choose the stories with one of them in their name;
+//! `--shared` says that the pools were deployed as shared ones.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stderr,
@@ -39,6 +40,8 @@ struct Scene {
     exotel: FakeProvider,
     /// What the stack knows of them.
     secret: Value,
+    /// Whether its pools are shared.
+    shared: bool,
 }
 
 struct Story {
@@ -101,7 +104,7 @@ async fn main() -> ExitCode {
     };
     let stories: Vec<&Story> = STORIES.iter().filter(chosen).collect();
     let alone: Vec<&Story> = ALONE.iter().filter(chosen).collect();
-    match set_the_scene().await {
+    match set_the_scene(args().any(|word| word == "--shared")).await {
         Ok(scene) => {
             let scene = Box::leak(Box::new(scene));
             LocalSet::new().run_until(play(scene, &stories, &alone)).await
@@ -113,7 +116,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn set_the_scene() -> Result<Scene> {
+async fn set_the_scene(shared: bool) -> Result<Scene> {
     let (twilio, exotel) = (FakeProvider::start().await, FakeProvider::start().await);
     let mut secret = provider_secret();
     for (name, part) in [("twilio", twilio.twilio_part()), ("exotel", exotel.exotel_part())] {
@@ -126,7 +129,7 @@ async fn set_the_scene() -> Result<Scene> {
     let stack = Stack::connect(&secret).await?;
     // Enough for all stories that do not count what is left.
     stack.import("calm", &numbers(1, 0..100)).await?;
-    Ok(Scene { stack, twilio, exotel, secret })
+    Ok(Scene { stack, twilio, exotel, secret, shared })
 }
 
 async fn play(

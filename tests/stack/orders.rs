@@ -149,8 +149,10 @@ pub(crate) async fn an_event_delivered_twice_is_announced_twice_and_changes_noth
         .await
     };
     twice("numbers.assigned").await?;
+    let routes = rows_of(stack, "RoutesTable", order_id).await?.len();
+    check("routes of the order", &routes, &2)?;
     let held = rows_of(stack, "NumbersTable", order_id).await?.len();
-    check("numbers that the order holds", &held, &2)?;
+    check("numbers that no other order may have", &held, &if scene.shared { 0 } else { 2 })?;
 
     let completion = event("completed", order_id, 2).to_string();
     stack.send(Queue::Release, &[completion.clone(), completion]).await?;
@@ -202,7 +204,8 @@ pub(crate) async fn an_order_whose_end_is_never_told_ends_by_itself(
     stack.tell(&assignment).await?;
     let has = numbers_in(&stack.announced(order_id, "assigned", 1).await?);
     check_decision(stack, &customer, &has["agent"], &agent).await?;
-    check("free numbers meanwhile", &stack.free_numbers("brief").await?.len(), &0)?;
+    let free = if scene.shared { all.len() } else { 0 };
+    check("free numbers meanwhile", &stack.free_numbers("brief").await?.len(), &free)?;
     eventually("the order ends", PATIENCE, async || {
         check_decision(stack, &customer, &has["agent"], "ended").await
     })
@@ -211,7 +214,11 @@ pub(crate) async fn an_order_whose_end_is_never_told_ends_by_itself(
         check("free numbers", &stack.free_numbers("brief").await?.len(), &all.len())
     })
     .await?;
-    check_decision(stack, &customer, &has["agent"], "no_route").await
+    // A route rests as long as its number does.
+    eventually("the cool-down is over", PATIENCE, async || {
+        check_decision(stack, &customer, &has["agent"], "no_route").await
+    })
+    .await
 }
 
 pub(crate) async fn an_assignment_that_is_over_when_it_comes_holds_nothing(

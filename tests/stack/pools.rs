@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use support::database::text;
 use support::provider::{Call, FakeProvider};
-use support::stack::{PATIENCE, Result, Stack, check, check_json, eventually, in_seconds};
+use support::stack::{
+    PATIENCE, Result, Stack, Surprise, check, check_json, eventually, in_seconds,
+};
 use support::world::{assigned, event, numbers_in};
+use tokio::time::Instant;
 
 use crate::{Scene, numbers};
 
@@ -72,12 +75,33 @@ pub(crate) async fn a_withdrawn_number_serves_no_new_order_until_it_is_imported_
         check("rested numbers", &rested, &2)
     })
     .await?;
-    ask(stack, pool, "by-hand-2").await?;
-    stack.announced("by-hand-2", "unavailable", 1).await?;
+    let waits = waits_at_last(scene, pool).await?;
     let import = json!({"type": "pool.import", "pool": pool, "numbers": two});
     stack.tell_pool(pool, &import).await?;
-    let has = numbers_in(&stack.announced("by-hand-2", "assigned", 1).await?);
+    let has = numbers_in(&stack.announced(&waits, "assigned", 1).await?);
     check("the numbers", &has.into_values().collect::<BTreeSet<_>>(), &two.into_iter().collect())
+}
+
+/// Sends orders to a pool whose numbers were withdrawn until one has to wait for them,
+/// and returns that one. The first has to, but for a shared pool, whose numbers
+/// functions keep a list of for some seconds.
+async fn waits_at_last(scene: &Scene, pool: &str) -> Result<String> {
+    let began = Instant::now();
+    loop {
+        let order_id = format!("{pool}-{:08x}", fastrand::u32(..));
+        ask(&scene.stack, pool, &order_id).await?;
+        let of_it = |body: &String| body.contains(&order_id);
+        let answer = eventually("an announcement", PATIENCE, async || {
+            let said = scene.stack.announcements().into_iter().find(of_it);
+            said.ok_or_else(|| Surprise::new(format!("{order_id}: nothing")))
+        })
+        .await?;
+        if answer.contains("numbers.unavailable") {
+            return Ok(order_id);
+        }
+        let may_be_served = scene.shared && began.elapsed() < PATIENCE;
+        check("a withdrawn number may serve", &may_be_served, &true)?;
+    }
 }
 
 pub(crate) async fn a_pool_that_runs_low_is_checked(scene: &'static Scene) -> Result {

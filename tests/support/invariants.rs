@@ -52,7 +52,8 @@ impl Tables {
 
     fn check_numbers(&self, found: &mut Vec<String>) {
         let mut holders = BTreeMap::new();
-        for order in self.live_orders() {
+        // Orders of a shared pool hold routes, and no numbers.
+        for order in self.live_orders().filter(|it| word(it, "allocation") == "exclusive") {
             let order_id = word(order, "order_id");
             for held in participants(order) {
                 if let Some((other, _)) = holders.insert(held.number, (order_id, cooled(order))) {

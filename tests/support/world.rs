@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use assign_numbers::{AssignNumbers, LowWater};
+use assign_numbers::{AssignNumbers, LowWater, Rosters};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use carriers::ProviderSecret;
 use lambda_support::Secret;
@@ -20,7 +20,7 @@ use resolve_call::ResolveCall;
 use serde_json::{Value, json};
 
 use crate::aws::{FakeAws, Message};
-use crate::database::{self, Row};
+use crate::database::{self, Bill, Database, Row};
 use crate::logs::Logs;
 use crate::twilio;
 
@@ -43,6 +43,7 @@ const NUMBER_EVENTS: &str = "http://queues/number-events";
 #[expect(missing_debug_implementations, reason = "the handlers' clocks have none")]
 pub struct World {
     now: Arc<AtomicU64>,
+    database: Arc<Database>,
     /// The queues and secrets.
     pub aws: FakeAws,
     /// The tables.
@@ -85,15 +86,17 @@ impl World {
 
     /// A world with these pools.
     pub async fn with_pools(pools: &Value) -> Self {
-        Self::on(&database::start().await, pools).await
+        let database = Arc::new(Database::new());
+        Self::on(&database.serve().await, database, pools).await
     }
 
     /// A world whose tables do not answer.
     pub async fn without_tables() -> Self {
-        Self::on("http://127.0.0.1:9", &json!([{"id": "id-jkt"}])).await
+        let database = Arc::new(Database::new());
+        Self::on("http://127.0.0.1:9", database, &json!([{"id": "id-jkt"}])).await
     }
 
-    async fn on(dynamodb: &str, pools: &Value) -> Self {
+    async fn on(dynamodb: &str, database: Arc<Database>, pools: &Value) -> Self {
         let logs = Logs::listen();
         let aws = FakeAws::start().await;
         let dynamodb = database::client(dynamodb);
@@ -132,6 +135,7 @@ impl World {
             assign: AssignNumbers {
                 pools: pools.clone(),
                 numbers: numbers.clone(),
+                rosters: Rosters::default(),
                 orders: orders.clone(),
                 caller_key: caller_key(),
                 intake: intake("http://queues/assign", ASSIGN_DEAD_LETTERS),
@@ -164,6 +168,7 @@ impl World {
                 clock: clock(),
             },
             now,
+            database,
             dynamodb,
             aws,
             logs,
@@ -190,6 +195,12 @@ impl World {
         tokio::time::pause();
         tokio::time::advance(by).await;
         tokio::time::resume();
+    }
+
+    /// Deploys other settings of the pools, over the same tables.
+    pub fn given_pools(&mut self, pools: &Value) {
+        let pools = Pools::parse(&pools.to_string()).expect("valid pools");
+        (self.assign.pools, self.refill.pools) = (pools.clone(), pools);
     }
 
     /// Imports numbers `+62215` followed by these five digits into a pool.
@@ -395,6 +406,11 @@ impl World {
             .collect();
         free.sort();
         free
+    }
+
+    /// Takes the bill of what the tables were asked for.
+    pub fn take_bill(&self) -> Bill {
+        self.database.take_bill()
     }
 
     /// Makes the log available to a search.

@@ -69,6 +69,14 @@ impl Consumed {
         Self { client, queue_url, dead_letter_queue_url }
     }
 
+    /// Makes the first request, which opens the connection that announcements take too:
+    /// while a function starts it has a full processor, later a fraction of one. It
+    /// asks for something about a message that does not exist, and is told so.
+    pub async fn warm_up(&self) {
+        let request = self.client.change_message_visibility().queue_url(&self.queue_url);
+        let _ = request.receipt_handle("-").visibility_timeout(0).send().await;
+    }
+
     /// Moves a message that will never do to the dead-letter queue, with field and
     /// reason as the message attribute `reason`. It comes again if that fails, so
     /// that nothing is lost. The log has field and reason too, and nothing else of

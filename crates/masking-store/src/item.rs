@@ -47,7 +47,10 @@ mod last_event {
     pub(super) const CANCELLED: &str = "cancelled";
 }
 
-const EXCLUSIVE: &str = "exclusive";
+mod allocation {
+    pub(super) const EXCLUSIVE: &str = "exclusive";
+    pub(super) const SHARED: &str = "shared";
+}
 
 #[derive(Deserialize)]
 struct OrderItem {
@@ -80,7 +83,8 @@ pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
     let state = match (item.state.as_str(), item.last_event.as_str()) {
         (state::ASSIGNED, _) => {
             let allocation = match item.allocation.as_deref() {
-                Some(EXCLUSIVE) => Allocation::Exclusive,
+                Some(allocation::EXCLUSIVE) => Allocation::Exclusive,
+                Some(allocation::SHARED) => Allocation::Shared,
                 _ => return Err(malformed("allocation")),
             };
             State::Assigned(Holding {
@@ -158,7 +162,8 @@ pub(crate) fn order_attributes(
         (
             "allocation",
             terms.map(|terms| match terms.allocation {
-                Allocation::Exclusive => string(EXCLUSIVE),
+                Allocation::Exclusive => string(allocation::EXCLUSIVE),
+                Allocation::Shared => string(allocation::SHARED),
             }),
         ),
         ("cooldown_seconds", terms.map(|terms| number(terms.cooldown_seconds))),

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
+use futures_util::future::try_join_all;
 use masking::{Number, Pool, PoolId, Provider, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -118,21 +119,24 @@ impl Numbers {
 
     /// Reads every number that a pool may hand out, free or not, as the index shows it.
     pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<NumberRow>, StoreError> {
+        let shards = (0..pool.shards).map(|shard| self.in_shard(pool, shard));
+        Ok(try_join_all(shards).await?.into_iter().flatten().collect())
+    }
+
+    async fn in_shard(&self, pool: &Pool, shard: u64) -> Result<Vec<NumberRow>, StoreError> {
         let mut rows = Vec::new();
-        for shard in 0..pool.shards {
-            let mut items = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name("available")
-                .key_condition_expression("pool_shard = :shard")
-                .expression_attribute_values(":shard", string(pool.shard(shard)))
-                .into_paginator()
-                .items()
-                .send();
-            while let Some(item) = items.next().await {
-                rows.push(row(item.map_err(StoreError::of("Query on Numbers"))?)?);
-            }
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("available")
+            .key_condition_expression("pool_shard = :shard")
+            .expression_attribute_values(":shard", string(pool.shard(shard)))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = items.next().await {
+            rows.push(row(item.map_err(StoreError::of("Query on Numbers"))?)?);
         }
         Ok(rows)
     }

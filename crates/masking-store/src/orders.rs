@@ -67,6 +67,14 @@ impl Orders {
         answer.item.map_or(Ok(Row::Absent), |item| read_order(item).map(Row::Present))
     }
 
+    /// Makes the first request, which opens the connection: see [`Routes::warm_up`].
+    ///
+    /// [`Routes::warm_up`]: crate::Routes::warm_up
+    pub async fn warm_up(&self) {
+        let request = self.client.get_item().table_name(&self.tables.orders);
+        let _ = request.key("order_id", string("-")).send().await;
+    }
+
     /// Writes a plan whole, or nothing of it. After an error it may have been
     /// written or not: the order's row tells.
     pub async fn commit<'a>(

@@ -40,7 +40,7 @@ pub use self::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, R
 pub use self::field::Invalid;
 pub use self::order::{Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned};
 pub use self::phone::{NotE164, Number, Phone};
-pub use self::plan::{Change, Expects, Learnt, Plan, Write};
+pub use self::plan::{Change, Expects, Learnt, MOST_LOST, Plan, Wanted, Write};
 pub use self::pool::{Allocation, NumberType, Pool, PoolId, Pools, Provider};
 pub use self::pool_message::PoolMessage;
 pub use self::time::Timestamp;

@@ -4,11 +4,15 @@
 //! A plan is one transaction. It is written whole or not at all, and only onto
 //! the order row that it was made from.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use crate::decide::{Row, Wish};
 use crate::order::{Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned};
-use crate::{Caller, Number, OrderId, Phone, PoolId, Timestamp};
+use crate::{Allocation, Caller, Number, OrderId, Phone, PoolId, Timestamp};
+
+/// A shared pool counts as dry for an event that has lost so many claims.
+pub const MOST_LOST: u32 = 7;
 
 /// One transaction: an order row and what goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +63,8 @@ pub enum Write {
         available_at: Timestamp,
     },
     /// Lets a caller reach someone. The route must be new or reusable, or, on a
-    /// number that the order keeps, the order's own.
+    /// number that the order keeps, the order's own. (All that a shared pool's order
+    /// claims: the writes to numbers are those of exclusive ones.)
     OpenRoute {
         /// The number that is dialled.
         number: Number,
@@ -100,6 +105,17 @@ pub struct Learnt {
     numbers_to_exchange: HashSet<Number>,
     /// Routes of the order's row that are not the order's.
     routes_gone: HashSet<(Number, Caller)>,
+    /// Routes on numbers that were tried, which another order has.
+    routes_taken: HashSet<(Number, Caller)>,
+}
+
+/// The numbers that the people of a change need, beyond those that the order keeps.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    change: Change<'a>,
+    people: &'a [Person],
+    /// Those of them who have no number.
+    without: Vec<&'a Person>,
 }
 
 /// A change of an order, on its way to a plan.
@@ -118,12 +134,15 @@ pub struct Change<'a> {
 }
 
 impl Learnt {
-    /// Takes in that the condition of these writes of a plan did not hold. (A
-    /// claim that is lost teaches nothing: the next attempt has other numbers.)
+    /// Takes in that the condition of these writes of a plan did not hold. (A number
+    /// that is lost teaches nothing: the next attempt has others.)
     pub fn lost<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
         for write in writes {
             match write {
-                Write::ClaimNumber { .. } | Write::OpenRoute { kept: false, .. } => {}
+                Write::ClaimNumber { .. } => {}
+                Write::OpenRoute { number, caller, kept: false, .. } => {
+                    self.routes_taken.insert((number.clone(), caller.clone()));
+                }
                 Write::KeepNumber { number, .. } | Write::ReleaseNumber { number, .. } => {
                     self.numbers_gone.insert(number.clone());
                 }
@@ -138,16 +157,44 @@ impl Learnt {
     }
 }
 
-impl Change<'_> {
-    /// How many numbers these people need beyond those that the order keeps.
-    pub fn missing(&self, people: &[Person]) -> usize {
-        people.iter().filter(|person| self.kept(person).is_none()).count()
+impl Wanted<'_> {
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.without.len()
     }
 
-    /// The numbers in the order's row: no candidates, however free they look.
-    pub fn own_numbers(&self) -> HashSet<Number> {
-        let held = self.before().into_iter().flat_map(|before| &before.participants);
-        held.map(|held| held.number.clone()).collect()
+    /// Picks a number for each who needs one: the first candidate that may serve.
+    /// Nothing when there is none for somebody.
+    pub fn pick<N: Borrow<Number>>(&self, candidates: &[N]) -> Option<Vec<Number>> {
+        let mut picked: Vec<Number> = Vec::with_capacity(self.count());
+        for person in &self.without {
+            let number = candidates
+                .iter()
+                .map(Borrow::borrow)
+                .find(|number| self.may_serve(number, person) && !picked.contains(number))?;
+            picked.push(number.clone());
+        }
+        Some(picked)
+    }
+
+    /// Whether a number may be tried for a person. A number of the order's own row may
+    /// not, however free it looks; nor one on which somebody who would dial it is
+    /// known to have another order's route.
+    fn may_serve(&self, number: &Number, person: &Person) -> bool {
+        let taken = &self.change.learnt.routes_taken;
+        let mut others = self.people.iter().filter(|other| other.role != person.role);
+        let is_own = holds(self.change.before(), number);
+        !is_own
+            && (taken.is_empty()
+                || others.all(|it| !taken.contains(&(number.clone(), it.caller.clone()))))
+    }
+}
+
+impl<'a> Change<'a> {
+    /// The numbers that these people need beyond those that the order keeps.
+    pub fn wanted(&self, people: &'a [Person]) -> Wanted<'a> {
+        let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
+        Wanted { change: *self, people, without }
     }
 
     /// Gives these people their numbers and routes. Returns nothing when `fresh`
@@ -220,7 +267,7 @@ impl Change<'_> {
     }
 
     /// What the row says that the order holds, be it over or not.
-    fn before(&self) -> Option<&Holding> {
+    fn before(&self) -> Option<&'a Holding> {
         match &self.row.order()?.state {
             State::Assigned(holding) => Some(holding),
             State::Unassigned(_) | State::Closed(_) => None,
@@ -228,7 +275,7 @@ impl Change<'_> {
     }
 
     /// The number that a person's role has and keeps.
-    fn kept(&self, person: &Person) -> Option<&Held> {
+    fn kept(&self, person: &Person) -> Option<&'a Held> {
         let before = self.row.order()?.holding(self.now)?;
         before.participants.iter().find(|held| {
             held.role == person.role
@@ -270,7 +317,7 @@ impl Change<'_> {
         .min(before.expires_at);
         let cooled = end.after(before.terms.cooldown_seconds);
 
-        if self.now < before.expires_at {
+        if before.terms.allocation == Allocation::Exclusive && self.now < before.expires_at {
             for held in &before.participants {
                 let number = &held.number;
                 if !holds(after, number) && !self.learnt.numbers_gone.contains(number) {
@@ -304,12 +351,14 @@ impl Change<'_> {
         let available_at = expires_at.after(after.terms.cooldown_seconds);
         let moved = before.is_none_or(|before| before.expires_at != expires_at);
 
-        for Held { number, .. } in &after.participants {
-            let number = number.clone();
-            if !holds(before, &number) {
-                writes.push(Write::ClaimNumber { number, available_at });
-            } else if moved {
-                writes.push(Write::KeepNumber { number, available_at });
+        if after.terms.allocation == Allocation::Exclusive {
+            for Held { number, .. } in &after.participants {
+                let number = number.clone();
+                if !holds(before, &number) {
+                    writes.push(Write::ClaimNumber { number, available_at });
+                } else if moved {
+                    writes.push(Write::KeepNumber { number, available_at });
+                }
             }
         }
         for route in after.routes() {
@@ -425,7 +474,7 @@ mod tests {
         let wish = Wish { pool: &pool, expires_at: None, people: people(to) };
         let fresh: Vec<Number> = fresh.iter().copied().map(number).collect();
         let change = change(row, learnt);
-        assert_eq!(change.missing(&wish.people), fresh.len());
+        assert_eq!(change.wanted(&wish.people).count(), fresh.len());
         change.assign(&wish, terms, at(end), fresh).unwrap()
     }
 
@@ -608,8 +657,9 @@ mod tests {
             let again = words(&assign(&row, &learnt, &PAIR, END, &[3, 4]));
             assert_eq!(again[..2], stripped);
             assert_eq!(again[2..4], ["claim 3 to 5600", "claim 4 to 5600"]);
-            let own = change(&row, &learnt).own_numbers();
-            assert_eq!(own, HashSet::from([number(1), number(2)]), "they are no candidates");
+            let (people, four) = (people(&PAIR), [1, 2, 3, 4].map(number));
+            let picked = change(&row, &learnt).wanted(&people).pick(&four);
+            assert_eq!(picked, Some(vec![number(3), number(4)]), "they are no candidates");
         }
     }
 
@@ -690,5 +740,59 @@ mod tests {
         {
             assert_eq!(end_alone(&row, &TRIO, END), None, "it holds nothing that could end");
         }
+    }
+
+    /// A row like that of [`pair`], of an order that claimed in a shared pool.
+    fn shared_pair(end: u64) -> Row {
+        let Row::Present(mut order) = pair(end) else { unreachable!() };
+        if let State::Assigned(holding) = &mut order.state {
+            holding.terms.allocation = Allocation::Shared;
+        }
+        Row::Present(order)
+    }
+
+    #[test]
+    fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
+        let row = shared_pair(END);
+        for plan in [
+            change(&row, &nothing_learnt()).unassign(),
+            change(&row, &nothing_learnt()).close(Closed::Completed),
+            end_alone(&row, &[("customer", 'c'), ("agent", 'b'), ("merchant", 'd')], END).unwrap(),
+        ] {
+            assert!(words(&plan).iter().all(|it| it.starts_with("end ")), "{plan:?}");
+        }
+
+        let (pool, terms) =
+            (pool(), Terms { allocation: Allocation::Shared, ..Terms::of(&pool()) });
+        let wish = Wish { pool: &pool, expires_at: None, people: people(&TRIO) };
+        let (learnt, fresh) = (nothing_learnt(), vec![number(3)]);
+        let plan = change(&row, &learnt).assign(&wish, terms, at(END + 1000), fresh).unwrap();
+        assert_eq!(plan.writes.len(), 6, "{plan:?}");
+        assert!(plan.writes.iter().all(|it| matches!(it, Write::OpenRoute { .. })), "{plan:?}");
+    }
+
+    #[test]
+    fn a_number_is_not_tried_again_for_somebody_who_would_dial_a_route_that_was_lost() {
+        let (row, people) = (Row::Absent, people(&PAIR));
+        let learnt = nothing_learnt();
+        let wanted = change(&row, &learnt).wanted(&people);
+        let two = [1, 2].map(number);
+        assert_eq!(wanted.pick(&two), Some(two.to_vec()));
+        assert_eq!(wanted.pick(&two[..1]), None, "numbers of one order differ");
+
+        // The agent has a route on number 1: it may stand for the agent, whom the
+        // customer dials.
+        let mut learnt = nothing_learnt();
+        learnt.lost(&[Write::OpenRoute {
+            number: number(1),
+            caller: people[1].caller.clone(),
+            connect_to: people[0].phone.clone(),
+            shown: number(2),
+            expires_at: at(END),
+            reusable_at: at(END),
+            kept: false,
+        }]);
+        let swapped = [2, 1].map(number).to_vec();
+        assert_eq!(change(&row, &learnt).wanted(&people).pick(&two), Some(swapped));
     }
 }

@@ -34,10 +34,13 @@ pub enum NumberType {
 }
 
 /// How a pool's numbers are shared out among orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Allocation {
     /// One order holds a number.
     Exclusive,
+    /// A number serves many orders at once, but for each caller only one: the orders
+    /// claim routes, and no numbers.
+    Shared,
 }
 
 /// A pool and its rules.
@@ -55,9 +58,9 @@ pub struct Pool {
     pub number_type: NumberType,
     /// How numbers are shared out.
     pub allocation: Allocation,
-    /// Fewer free numbers than this call for a refill.
+    /// Fewer free numbers than this call for a refill. Of a shared pool all are free.
     pub min_free: u64,
-    /// A refill stops at this many free numbers.
+    /// A refill stops at this many free numbers. Of a shared pool all are free.
     pub target_free: u64,
     /// The most that the provider's account may hold for this pool.
     pub max_numbers: u64,
@@ -183,10 +186,10 @@ impl Pool {
         format!("{}#{shard}", self.id)
     }
 
-    /// How many numbers to rent, when so many are free or about to be, and the
+    /// How many numbers to rent, when so many may serve an order or soon may, and the
     /// provider's account holds so many for the pool.
-    pub fn shortfall(&self, free_or_cooling: u64, owned: u64) -> u64 {
-        let wanted = self.target_free.saturating_sub(free_or_cooling);
+    pub fn shortfall(&self, usable: u64, owned: u64) -> u64 {
+        let wanted = self.target_free.saturating_sub(usable);
         wanted.min(self.max_numbers.saturating_sub(owned))
     }
 
@@ -232,7 +235,11 @@ fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
                 ("toll_free", NumberType::TollFree),
             ],
         )?,
-        allocation: one_of(fields, "allocation", &[("exclusive", Allocation::Exclusive)])?,
+        allocation: one_of(
+            fields,
+            "allocation",
+            &[("exclusive", Allocation::Exclusive), ("shared", Allocation::Shared)],
+        )?,
         min_free: amount(fields, "min_free", 50, 0..=u64::MAX)?,
         target_free: amount(fields, "target_free", 200, 0..=u64::MAX)?,
         max_numbers: amount(fields, "max_numbers", 5000, 0..=u64::MAX)?,
@@ -359,6 +366,10 @@ mod tests {
             (
                 r#"[{"id":"a","provider":"acme"}]"#,
                 "Pools[0].provider: must be one of: manual, twilio, exotel",
+            ),
+            (
+                r#"[{"id":"a","allocation":"both"}]"#,
+                "Pools[0].allocation: must be one of: exclusive, shared",
             ),
             (
                 r#"[{"id":"a","number_type":"fax"}]"#,

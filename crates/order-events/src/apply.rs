@@ -5,12 +5,11 @@
 //! found out by reading the row: either it says what was to be written, and the
 //! event is a duplicate of itself, or it does not, and the decision is made anew.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use masking::{
-    Announcement, Asked, Change, Decision, Ignored, Invalid, Learnt, Next, Number, OrderId, Plan,
-    Pool, Row, Write, decide,
+    Allocation, Announcement, Asked, Change, Decision, Ignored, Invalid, Learnt, MOST_LOST, Next,
+    Number, OrderId, Plan, Pool, Row, Wanted, Write, decide,
 };
 use masking_store::{Commit, Orders, StoreError};
 
@@ -52,7 +51,8 @@ pub enum NotApplied {
     Contended,
 }
 
-/// How often an event is tried before it goes back to its queue.
+/// How often an event is tried before it goes back to its queue. (More often than
+/// [`MOST_LOST`]: what is left is for what the event ends.)
 const TRIES: u32 = 10;
 
 /// What to write, and whether that is all that the event asks for.
@@ -64,13 +64,14 @@ enum Planned {
 
 /// Where free numbers are looked for.
 pub trait Candidates {
-    /// Takes `count` numbers of the pool that look free and are not in `own`; none
-    /// when there are too few.
+    /// Takes numbers of the pool that look free and may serve; none when there are
+    /// too few. So many claims of the same event were `lost` before.
     fn take(
         &self,
         pool: &Pool,
-        count: usize,
-        own: &HashSet<Number>,
+        allocation: Allocation,
+        wanted: &Wanted<'_>,
+        lost: u32,
     ) -> impl Future<Output = Result<Option<Vec<Number>>, StoreError>>;
 
     /// Gives numbers back that were taken and not tried.
@@ -88,8 +89,9 @@ impl Candidates for NoCandidates {
     async fn take(
         &self,
         _: &Pool,
-        _: usize,
-        _: &HashSet<Number>,
+        _: Allocation,
+        _: &Wanted<'_>,
+        _: u32,
     ) -> Result<Option<Vec<Number>>, StoreError> {
         Ok(None)
     }
@@ -103,6 +105,7 @@ async fn plan(
     change: &Change<'_>,
     next: Next<'_>,
     candidates: &impl Candidates,
+    lost: u32,
 ) -> Result<Planned, StoreError> {
     let (wish, terms, expires_at) = match next {
         Next::Assigned { wish, terms, expires_at } => (wish, terms, expires_at),
@@ -110,9 +113,11 @@ async fn plan(
         Next::Unassigned => return Ok(Planned::Whole(change.unassign())),
         Next::Closed(why) => return Ok(Planned::Whole(change.close(why))),
     };
-    let fresh = match change.missing(&wish.people) {
-        0 => Some(Vec::new()),
-        missing => candidates.take(wish.pool, missing, &change.own_numbers()).await?,
+    let wanted = change.wanted(&wish.people);
+    let fresh = match terms.allocation {
+        _ if wanted.count() == 0 => Some(Vec::new()),
+        Allocation::Shared if MOST_LOST <= lost => None,
+        allocation => candidates.take(wish.pool, allocation, &wanted, lost).await?,
     };
     Ok(match fresh.and_then(|fresh| change.assign(wish, terms, expires_at, fresh)) {
         Some(plan) => Planned::Whole(plan),
@@ -132,6 +137,7 @@ pub async fn apply(
     let mut row = if blind { Row::Unread } else { orders.order(step.order_id).await? };
     let mut learnt = Learnt::default();
     let mut failed_once = false;
+    let mut claims_lost = 0;
 
     for attempt in 0..TRIES {
         let now = clock();
@@ -148,7 +154,7 @@ pub async fn apply(
         };
         let (order_id, version) = (step.order_id, step.version);
         let change = Change { row: &row, order_id, version, learnt: &learnt, now };
-        let (plan, applied) = match plan(&change, next, candidates).await? {
+        let (plan, applied) = match plan(&change, next, candidates, claims_lost).await? {
             Planned::Whole(plan) => {
                 let says = plan.order.announcement(now);
                 (plan, Applied::Says(says))
@@ -171,6 +177,7 @@ pub async fn apply(
                 if let Asked::Assign(wish) = &step.asked {
                     candidates.forget(wish.pool).await;
                 }
+                claims_lost += 1;
                 learnt.lost(lost);
             }
             Ok(Commit::Busy) => pause(attempt).await,

@@ -25,6 +25,11 @@ impl Intake {
         Self { queue, client, number_events_queue_url: number_events_queue_url.into() }
     }
 
+    /// Opens the connection to the queues; see [`Consumed::warm_up`].
+    pub async fn warm_up(&self) {
+        self.queue.warm_up().await;
+    }
+
     /// Reads a message as an order event.
     pub fn read(message: &SqsMessage) -> Result<OrderEvent, Invalid> {
         OrderEvent::parse(message.body.as_deref().unwrap_or_default())

@@ -13,8 +13,8 @@ use masking::{
 use masking_store::{Numbers, Orders};
 use order_events::{Applied, Clock, Intake, Step, apply};
 
-use crate::LowWater;
 use crate::stock::Stock;
+use crate::{LowWater, Rosters};
 
 /// What the function works with, made once while it starts.
 #[expect(missing_debug_implementations, reason = "the clock has none")]
@@ -23,6 +23,8 @@ pub struct AssignNumbers {
     pub pools: Pools,
     /// The numbers table, to look for free ones.
     pub numbers: Numbers,
+    /// The numbers of shared pools.
+    pub rosters: Rosters,
     /// The three tables, to write a step of an order.
     pub orders: Orders,
     /// The key of the caller hash; nothing while it can't be read.
@@ -50,7 +52,7 @@ pub async fn handle(function: &AssignNumbers, event: SqsEvent) -> SqsBatchRespon
             Some(caller_key) => Some(caller_key),
             None => function.caller_key.fresh().await,
         },
-        stock: Stock::new(&function.numbers, (function.clock)()),
+        stock: Stock::new(&function.numbers, &function.rosters, (function.clock)()),
     };
     let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
     function.low_water.signal(batch.stock.low_pools()).await;

@@ -6,7 +6,9 @@
 
 mod handler;
 mod low_water;
+mod roster;
 mod stock;
 
 pub use self::handler::{AssignNumbers, handle};
 pub use self::low_water::LowWater;
+pub use self::roster::Rosters;

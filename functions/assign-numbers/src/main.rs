@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assign_numbers::{AssignNumbers, LowWater};
+use assign_numbers::{AssignNumbers, LowWater, Rosters};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use lambda_support::{Secret, aws, clock, env, sqs::Consumed};
 use masking::{CallerKey, Pools, Timestamp};
@@ -31,6 +31,7 @@ async fn main() -> Result<(), Error> {
     let function = AssignNumbers {
         pools,
         numbers: Numbers::new(dynamodb.clone(), &tables.numbers),
+        rosters: Rosters::default(),
         orders: Orders::new(dynamodb, tables),
         caller_key: Secret::new(secrets, env::required("SERVICE_SECRET_ARN")?, |_, text| {
             CallerKey::parse(text).map_err(|error| error.to_string())
@@ -40,7 +41,11 @@ async fn main() -> Result<(), Error> {
         clock: Box::new(|| Timestamp::from_seconds(clock::unix_seconds())),
         announced_waits: std::sync::Mutex::default(),
     };
-    function.caller_key.current().await;
+    tokio::join!(
+        function.caller_key.current(),
+        function.orders.warm_up(),
+        function.intake.warm_up()
+    );
 
     run(service_fn(async |event: LambdaEvent<_>| {
         Ok::<_, Error>(assign_numbers::handle(&function, event.payload).await)

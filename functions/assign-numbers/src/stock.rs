@@ -1,6 +1,7 @@
 //! The numbers that the events of one batch draw from.
 //!
-//! A page of a random shard is read when the first event needs it, and shared.
+//! Of an exclusive pool, a page of a random shard is read when the first event needs
+//! it, and shared. Of a shared pool, all numbers are on the environment's roster.
 //! Numbers are picked from it at random, so that functions at work on the same
 //! shard seldom pick the same ones. It is dropped with the batch: kept longer,
 //! more and more of its numbers would be taken.
@@ -8,20 +9,25 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::PoisonError;
 
-use masking::{Number, Pool, PoolId, Timestamp};
+use masking::{Allocation, Number, Pool, PoolId, Timestamp, Wanted};
 use masking_store::{Numbers, PageKey, StoreError};
 use order_events::Candidates;
 use tokio::sync::Mutex;
 
+use crate::Rosters;
+
 /// Free numbers read at a time. With S shards, λ claims a second and candidates of
 /// T seconds, about λ·T/(S·K) of the claims collide.
-const PAGE: u64 = 100;
+const PAGE: u64 = 200;
 /// The most, where a pool's low water asks for more than a page.
 const LONGEST_PAGE: u64 = 1000;
+/// A claim in a shared pool that is lost so often means that the pool runs low.
+const MANY_LOST: u32 = 3;
 
 /// The numbers that the events of one batch draw from.
 pub(crate) struct Stock<'a> {
     numbers: &'a Numbers,
+    rosters: &'a Rosters,
     now: Timestamp,
     shelves: Mutex<HashMap<PoolId, Shelf>>,
     low: std::sync::Mutex<HashSet<PoolId>>,
@@ -46,12 +52,21 @@ impl Shelf {
 
 impl<'a> Stock<'a> {
     /// An empty stock; what is free is judged at `now`.
-    pub(crate) fn new(numbers: &'a Numbers, now: Timestamp) -> Self {
-        Self { numbers, now, shelves: Mutex::default(), low: std::sync::Mutex::default() }
+    pub(crate) fn new(numbers: &'a Numbers, rosters: &'a Rosters, now: Timestamp) -> Self {
+        let (shelves, low) = (Mutex::default(), std::sync::Mutex::default());
+        Self { numbers, rosters, now, shelves, low }
     }
 
-    /// Looks into one shard, if none was looked into yet.
+    /// Looks whether the pool runs low: into one shard, if none was looked into yet, or
+    /// at the roster.
     pub(crate) async fn look(&self, pool: &Pool) -> Result<(), StoreError> {
+        if pool.allocation == Allocation::Shared {
+            let size = self.rosters.size(self.numbers, pool, self.now).await?;
+            if u64::try_from(size).unwrap_or(u64::MAX) < pool.min_free.max(1) {
+                self.runs_low(pool);
+            }
+            return Ok(());
+        }
         let mut shelves = self.shelves.lock().await;
         let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
         if shelf.shards_begun == 0 {
@@ -64,6 +79,30 @@ impl<'a> Stock<'a> {
     /// was not enough.
     pub(crate) fn low_pools(&self) -> Vec<PoolId> {
         self.low.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn runs_low(&self, pool: &Pool) {
+        self.low.lock().unwrap_or_else(PoisonError::into_inner).insert(pool.id.clone());
+    }
+
+    /// Takes numbers of an exclusive pool.
+    async fn draw(
+        &self,
+        pool: &Pool,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Vec<Number>>, StoreError> {
+        let mut shelves = self.shelves.lock().await;
+        let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
+        loop {
+            fastrand::shuffle(&mut shelf.free);
+            if let Some(picked) = wanted.pick(&shelf.free) {
+                shelf.free.retain(|number| !picked.contains(number));
+                return Ok(Some(picked));
+            }
+            if !self.read_on(pool, shelf).await? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Reads the next page. Returns false after the last page of the last shard.
@@ -81,7 +120,7 @@ impl<'a> Stock<'a> {
         if first_page {
             shelf.shards_begun += 1;
             if low {
-                self.low.lock().unwrap_or_else(PoisonError::into_inner).insert(pool.id.clone());
+                self.runs_low(pool);
             }
         }
         shelf.shards.pop_front();
@@ -94,21 +133,25 @@ impl<'a> Stock<'a> {
 }
 
 impl Candidates for Stock<'_> {
-    /// A number is given out once, unless it is put back.
+    /// A number of an exclusive pool is given out once, unless it is put back.
     async fn take(
         &self,
         pool: &Pool,
-        count: usize,
-        own: &HashSet<Number>,
+        allocation: Allocation,
+        wanted: &Wanted<'_>,
+        lost: u32,
     ) -> Result<Option<Vec<Number>>, StoreError> {
-        let mut shelves = self.shelves.lock().await;
-        let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
-        loop {
-            if let Some(picked) = pick(&mut shelf.free, count, own) {
-                return Ok(Some(picked));
-            }
-            if !self.read_on(pool, shelf).await? {
-                return Ok(None);
+        match allocation {
+            Allocation::Exclusive => self.draw(pool, wanted).await,
+            Allocation::Shared => {
+                if MANY_LOST <= lost {
+                    self.runs_low(pool);
+                }
+                let picked = self.rosters.pick(self.numbers, pool, self.now, wanted).await?;
+                if picked.is_none() {
+                    self.runs_low(pool);
+                }
+                Ok(picked)
             }
         }
     }
@@ -123,13 +166,4 @@ impl Candidates for Stock<'_> {
     async fn forget(&self, pool: &Pool) {
         self.shelves.lock().await.remove(&pool.id);
     }
-}
-
-/// Picks at random, and takes what it picks away; nothing if there are too few.
-fn pick(free: &mut Vec<Number>, count: usize, own: &HashSet<Number>) -> Option<Vec<Number>> {
-    fastrand::shuffle(free);
-    // What may be picked comes last.
-    free.sort_by_key(|number| !own.contains(number));
-    let usable = free.iter().filter(|number| !own.contains(*number)).count();
-    (count <= usable).then(|| free.split_off(free.len() - count))
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use carriers::{ApiError, BuyError, Listing, NumberApi, Terms};
-use masking::{Number, Pool, Provider, Timestamp};
+use masking::{Allocation, Number, Pool, Provider, Timestamp};
 use masking_store::StoreError;
 
 use crate::handler::{RefillPool, for_each};
@@ -44,8 +44,7 @@ impl RefillPool {
         {
             log_store_error(pool, &error);
         }
-        let now = (self.clock)();
-        let free = numbers.values().filter(|available_at| **available_at <= now).count();
+        let free = usable(pool, &numbers, (self.clock)());
         let Checked { added, withdrawn, bought } = checked;
         tracing::info!(pool = %pool.id, free, numbers = numbers.len(), added, withdrawn, bought, "checked a pool");
     }
@@ -103,9 +102,7 @@ impl RefillPool {
             return Ok(());
         }
         let soon = (self.clock)().after(pool.cooldown_seconds);
-        let free_or_cooling =
-            numbers.values().filter(|available_at| **available_at <= soon).count();
-        let shortfall = pool.shortfall(count(free_or_cooling), count(listing.numbers.len()));
+        let shortfall = pool.shortfall(usable(pool, numbers, soon), count(listing.numbers.len()));
         self.buy(pool, api, tag, shortfall, numbers, checked, deadline).await
     }
 
@@ -224,6 +221,15 @@ impl RefillPool {
             tracing::warn!(pool = %pool.id, short_of, "the provider has too few numbers for sale");
         }
         Ok(())
+    }
+}
+
+/// How many of a pool's numbers may serve an order by then: those that are free, or
+/// all that a shared pool has.
+fn usable(pool: &Pool, numbers: &Availability, by: Timestamp) -> u64 {
+    match pool.allocation {
+        Allocation::Exclusive => count(numbers.values().filter(|it| **it <= by).count()),
+        Allocation::Shared => count(numbers.len()),
     }
 }
 

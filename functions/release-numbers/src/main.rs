@@ -30,6 +30,7 @@ async fn main() -> Result<(), Error> {
         intake: Intake::new(queue, sqs, env::required("NUMBER_EVENTS_QUEUE_URL")?),
         clock: Box::new(|| Timestamp::from_seconds(clock::unix_seconds())),
     };
+    tokio::join!(function.orders.warm_up(), function.intake.warm_up());
 
     run(service_fn(async |event: LambdaEvent<_>| {
         Ok::<_, Error>(release_numbers::handle(&function, event.payload).await)

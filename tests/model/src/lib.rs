@@ -6,7 +6,7 @@
 //! (`masking::Order::announcement`) and what a call gets (`masking::answer`).
 //!
 //! **Modelled**: what runs them ([`Action`] names the code of each step), and the
-//! tables with the conditions of their writes ([`tables`]). The queue delivers in any
+//! tables with the conditions of their writes (`masking_memory`). The queue delivers in any
 //! order and as often as it likes, also what was finished, also twice at once. The
 //! index shows any numbers as free, be they or not, and hides any. A write's request
 //! or its answer gets lost, a handler dies at any point, a clock ticks at any time: a
@@ -28,10 +28,9 @@
 //! [`Without`] takes one condition out, to show that the model would notice.
 #![expect(clippy::indexing_slicing, reason = "a model stops at the first surprise")]
 
-pub mod tables;
 mod truth;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -40,42 +39,16 @@ use masking::{
     Asked, Change, Decision, Learnt, Next, Number, Order, OrderId, Plan, Row, State, Timestamp,
     Write, decide,
 };
+use masking_memory::{Commit, Condition, OrderRow, Tables};
 use stateright::{Model, Property};
 
-use crate::tables::{Commit, OrderRow, Tables};
 pub use crate::truth::{COOLDOWN, GRACE, Truth, Wrong};
 
 /// A condition, or another safeguard, that is taken out of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Without {
-    /// A blind claim spares an order that is assigned.
-    BlindWriteSparesAssigned,
-    /// A blind claim spares an order that is closed.
-    BlindWriteSparesClosed,
-    /// A blind claim spares an order that has taken in a later event.
-    BlindWriteIsLater,
-    /// The first row of an order is written only where there is none.
-    Absence,
-    /// A row is written over only at the revision that was read.
-    Revision,
-    /// Nothing of a transaction is written where one condition does not hold.
-    AllOrNothing,
-    /// A claimed number has `available_at <= now`.
-    FreeNow,
-    /// That holds too for a number that still names the order.
-    FreeNowAlsoIfMine,
-    /// A claimed number is in circulation.
-    Circulation,
-    /// A kept number is the order's.
-    KeepsItsOwn,
-    /// A released number is the order's.
-    ReleasesItsOwn,
-    /// A route on a new number is new or reusable.
-    FreshRoute,
-    /// A route on a kept number is new, reusable or the order's.
-    KeptRoute,
-    /// An ended route is the order's.
-    EndsItsOwn,
+    /// A condition of the transaction.
+    Condition(Condition),
     /// A closed order stays so.
     Closed,
     /// Events of lower and equal versions do nothing.
@@ -246,13 +219,13 @@ impl Hash for Lost {
 }
 
 impl Lost {
-    /// Takes in writes whose conditions did not hold; of those that teach nothing
-    /// nothing is kept, so that states of the model stay few.
-    fn add(&mut self, writes: Vec<Write>) {
-        let teaches = |write: &Write| {
+    /// Takes in writes whose conditions did not hold. Nothing is kept of those that only
+    /// steer the next draw, since any draw is tried anyway: states stay few.
+    fn add(&mut self, writes: Vec<&Write>) {
+        let teaches = |write: &&Write| {
             !matches!(write, Write::ClaimNumber { .. } | Write::OpenRoute { kept: false, .. })
         };
-        self.0.extend(writes.into_iter().filter(teaches));
+        self.0.extend(writes.into_iter().filter(teaches).cloned());
     }
 
     fn learnt(&self) -> Learnt {
@@ -294,21 +267,20 @@ impl Claims {
         let event = &self.events[handler.message];
         let (row, learnt) = (self.row(event, seen), lost.learnt());
         let change = event.change(&row, &learnt, *now);
-        let missing = match decide(&row, event.version, &event.asked, *now) {
-            Ok(Decision::Become(Next::Assigned { wish, .. })) => change.missing(&wish.people),
-            _ => 0,
+        let Ok(Decision::Become(Next::Assigned { wish, .. })) =
+            decide(&row, event.version, &event.asked, *now)
+        else {
+            return vec![Some(Vec::new())];
         };
-        let own =
-            if self.lacks(Without::OwnNumbers) { HashSet::new() } else { change.own_numbers() };
+        let wanted = change.wanted(&wish.people);
         let unused = |number: &Number| {
             !tables.routes.keys().any(|(it, _)| it == number)
                 && tables.numbers[number].in_circulation
         };
         let mut draws = vec![Vec::new()];
-        for _ in 0..missing {
+        for _ in 0..wanted.count() {
             let longer = |draw: Vec<Number>| {
-                let drawable = |number: &&Number| !own.contains(number) && !draw.contains(number);
-                let numbers = || tables.numbers.keys().filter(drawable);
+                let numbers = || tables.numbers.keys().filter(|number| !draw.contains(number));
                 let first_unused = numbers().find(|number| unused(number));
                 let drawn = numbers().filter(|it| !unused(it) || Some(*it) == first_unused);
                 drawn
@@ -317,7 +289,10 @@ impl Claims {
             };
             draws = draws.into_iter().flat_map(longer).collect();
         }
-        let dry = (0 < missing).then_some(None);
+        if !self.lacks(Without::OwnNumbers) {
+            draws.retain(|draw| wanted.pick(draw).as_ref() == Some(draw));
+        }
+        let dry = (0 < wanted.count()).then_some(None);
         draws.into_iter().map(Some).chain(dry).collect()
     }
 
@@ -394,7 +369,7 @@ impl Claims {
         let Decided::Write { plan, whole } = decided else { return None };
         let was = world.tables.clone();
         let mut is = Tables::clone(&was);
-        match is.commit(&plan, now, self.without) {
+        match is.commit_unless(&plan, now, |it| self.lacks(Without::Condition(it))) {
             Commit::Done => {
                 world.tables = Shared::new(is);
                 let tables = &world.tables;

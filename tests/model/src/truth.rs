@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use masking::{
-    Answer, Asked, Caller, Closed, Holding, Number, Order, OrderId, Phone, Plan, State, Timestamp,
-    Unassigned, answer,
+    Allocation, Answer, Asked, Caller, Closed, Holding, Number, Order, OrderId, Phone, Plan, State,
+    Timestamp, Unassigned, answer,
 };
+use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
 use stateright::Property;
 
-use crate::tables::{OrderRow, RouteRow, Tables};
 use crate::{Claims, Without, World};
 
 /// How long a released number rests.
@@ -44,7 +44,7 @@ pub enum Wrong {
 
 impl Truth {
     pub(crate) fn new(tables: &Tables) -> Self {
-        let lease = |(number, row): (&Number, &crate::tables::NumberRow)| {
+        let lease = |(number, row): (&Number, &NumberRow)| {
             (number.clone(), (row.order_id.clone(), row.available_at))
         };
         Self {
@@ -99,11 +99,15 @@ impl Truth {
                 row.0.holding(planned_at).is_some() && holds(&row.0.state, &held.number)
             });
             let free_at = self.leases[&held.number].1;
-            if !kept && (now < free_at || !is.numbers[&held.number].in_circulation) {
+            let rested =
+                !is_exclusive(holding) || free_at <= now && is.numbers[&held.number].in_circulation;
+            if !kept && !rested {
                 self.wrong = self.wrong.or(Some(Wrong::TooSoon));
             }
             let lease = (Some(order_id.clone()), holding.expires_at.after(COOLDOWN));
-            self.leases.insert(held.number.clone(), lease);
+            if is_exclusive(holding) {
+                self.leases.insert(held.number.clone(), lease);
+            }
         }
     }
 
@@ -145,12 +149,21 @@ fn announcement((row, over): &(OrderRow, bool)) -> masking::Announcement {
     row.0.announcement(Timestamp::from_seconds(at))
 }
 
+fn is_exclusive(holding: &Holding) -> bool {
+    holding.terms.allocation == Allocation::Exclusive
+}
+
 fn holds(state: &State, number: &Number) -> bool {
     let State::Assigned(holding) = state else { return false };
     holding.participants.iter().any(|held| held.number == *number)
 }
 
 impl World {
+    /// The orders that nobody else may share a number with now, and what they hold.
+    fn exclusive(&self) -> impl Iterator<Item = (&Order, &Holding)> {
+        self.live().filter(|(_, holding)| is_exclusive(holding))
+    }
+
     /// The orders that hold numbers now, and what.
     fn live(&self) -> impl Iterator<Item = (&Order, &Holding)> {
         let rows = self.tables.orders.values();
@@ -203,7 +216,8 @@ fn agrees(model: &Claims, world: &World, order_id: &OrderId, holding: &Holding) 
     let (ends, free_at) = (holding.expires_at, holding.expires_at.after(COOLDOWN));
     let numbers = holding.participants.iter().all(|held| {
         let row = &world.tables.numbers[&held.number];
-        row.order_id.as_ref() == Some(order_id) && row.available_at == free_at
+        !is_exclusive(holding)
+            || row.order_id.as_ref() == Some(order_id) && row.available_at == free_at
     });
     let routes = holding.routes().all(|it| {
         let row = world.tables.routes.get(&(it.number.clone(), it.caller.clone()));
@@ -241,9 +255,9 @@ fn is_as_told(model: &Claims, now: Timestamp, order: &Order) -> bool {
 /// The properties, by name.
 pub(crate) fn properties() -> Vec<Property<Claims>> {
     vec![
-        Property::always("no number is held by two live orders", |_, world: &World| {
+        Property::always("no number is held by two exclusive orders", |_, world: &World| {
             let mut seen = BTreeSet::new();
-            let held = world.live().flat_map(|(_, holding)| &holding.participants);
+            let held = world.exclusive().flat_map(|(_, holding)| &holding.participants);
             held.map(|held| &held.number).all(|number| seen.insert(number))
         }),
         Property::always(
@@ -314,6 +328,11 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
         Property::sometimes("all is at rest", |model, world: &World| world.at_rest(model)),
         Property::sometimes("an order waits for a dry pool", |_, world: &World| {
             world.live().any(|(_, holding)| holding.waiting)
+        }),
+        Property::sometimes("a number serves two orders at once", |_, world: &World| {
+            let mut seen = BTreeSet::new();
+            let held = world.live().flat_map(|(_, holding)| &holding.participants);
+            !held.map(|held| &held.number).all(|number| seen.insert(number))
         }),
         Property::sometimes("a number is of one order after another", |_, world: &World| {
             let rows = || world.tables.orders.values();

@@ -6,25 +6,30 @@
     reason = "a test stops at the first surprise, and tells what it saw"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use masking::{
-    Asked, Caller, Closed, Number, OrderId, Person, Phone, Pool, Pools, Role, Timestamp, Wish,
+    Allocation, Asked, Caller, Closed, Number, OrderId, Person, Phone, Pool, Pools, Role,
+    Timestamp, Wish,
 };
-use model::tables::{NumberRow, RouteRow, Tables};
+use masking_memory::{Condition, NumberRow, RouteRow, Tables};
 use model::{COOLDOWN, Claims, Event, GRACE, Without};
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model as _};
 
 type World = fn(Option<Without>) -> Claims;
 
-fn pool(cooldown: u64) -> Pool {
-    let pools = format!(r#"[{{"id":"p","cooldown_seconds":{cooldown},"grace_seconds":{GRACE}}}]"#);
+fn pool(allocation: &str, cooldown: u64) -> Pool {
+    let pools = format!(
+        r#"[{{"id":"p","allocation":"{allocation}","cooldown_seconds":{cooldown},"grace_seconds":{GRACE}}}]"#
+    );
     Pools::parse(&pools).expect("pools").named(None).expect("a pool").clone()
 }
 
-static POOL: LazyLock<Pool> = LazyLock::new(|| pool(COOLDOWN));
-static RESTLESS_POOL: LazyLock<Pool> = LazyLock::new(|| pool(0));
+static EXCLUSIVE: LazyLock<Pool> = LazyLock::new(|| pool("exclusive", COOLDOWN));
+static EXCLUSIVE_RESTLESS: LazyLock<Pool> = LazyLock::new(|| pool("exclusive", 0));
+static SHARED: LazyLock<Pool> = LazyLock::new(|| pool("shared", COOLDOWN));
+static SHARED_RESTLESS: LazyLock<Pool> = LazyLock::new(|| pool("shared", 0));
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -47,18 +52,28 @@ fn caller(phone: &Phone) -> Caller {
     Caller::from_stored(phone.reveal().chars().rev().take(1).collect())
 }
 
-struct Builder(Claims);
+struct Builder {
+    claims: Claims,
+    allocation: Allocation,
+}
 
 impl Builder {
     fn new(without: Option<Without>, last_tick: u64, numbers: u8) -> Self {
         let row = NumberRow { available_at: at(0), order_id: None, in_circulation: true };
         let numbers = (1..=numbers).map(|last| (number(last), row.clone())).collect();
-        let tables = Tables { orders: BTreeMap::new(), numbers, routes: BTreeMap::new() };
-        Self(Claims { without, events: Vec::new(), tables, last_tick, handlers: 2 })
+        let tables = Tables { numbers, ..Tables::default() };
+        let claims = Claims { without, events: Vec::new(), tables, last_tick, handlers: 2 };
+        Self { claims, allocation: Allocation::Exclusive }
+    }
+
+    /// What the pool is from the next event on.
+    fn pool_is(mut self, allocation: Allocation) -> Self {
+        self.allocation = allocation;
+        self
     }
 
     fn event(mut self, order: &str, version: u64, asked: Asked<'static>) -> Self {
-        self.0.events.push(Event { order_id: order_id(order), version, asked });
+        self.claims.events.push(Event { order_id: order_id(order), version, asked });
         self
     }
 
@@ -69,9 +84,12 @@ impl Builder {
                 phone: phone(last),
                 caller: caller(&phone(last)),
             });
-        let pool = match self.0.without {
-            Some(Without::Cooldown) => &*RESTLESS_POOL,
-            _ => &*POOL,
+        let restless = self.claims.without == Some(Without::Cooldown);
+        let pool = match (self.allocation, restless) {
+            (Allocation::Exclusive, false) => &*EXCLUSIVE,
+            (Allocation::Exclusive, true) => &*EXCLUSIVE_RESTLESS,
+            (Allocation::Shared, false) => &*SHARED,
+            (Allocation::Shared, true) => &*SHARED_RESTLESS,
         };
         let wish = Wish { pool, expires_at: Some(at(ends)), people: people.collect() };
         self.event(order, version, Asked::Assign(wish))
@@ -84,7 +102,7 @@ fn replacement(without: Option<Without>) -> Claims {
         .assign("one", 1, &[1, 2], 2)
         .assign("one", 2, &[1, 3], 3)
         .event("one", 3, Asked::Unassign)
-        .0
+        .claims
 }
 
 /// One order whose lease runs out, and which is assigned again.
@@ -93,7 +111,7 @@ fn lapse(without: Option<Without>) -> Claims {
         .assign("one", 1, &[1, 2], 1)
         .event("one", 2, Asked::Unassign)
         .assign("one", 3, &[1, 3], 3)
-        .0
+        .claims
 }
 
 /// An order that grows, and for which the pool may be dry. Its close has the lowest
@@ -103,12 +121,12 @@ fn growth(without: Option<Without>) -> Claims {
         .assign("one", 2, &[1, 2], 2)
         .assign("one", 3, &[1, 3, 4], 3)
         .event("one", 1, Asked::Close(Closed::Completed))
-        .0
+        .claims
 }
 
 /// One order that grows while the pool may be dry.
 fn drought(without: Option<Without>) -> Claims {
-    Builder::new(without, 2, 3).assign("one", 1, &[1, 2], 2).assign("one", 2, &[1, 3, 4], 3).0
+    Builder::new(without, 2, 3).assign("one", 1, &[1, 2], 2).assign("one", 2, &[1, 3, 4], 3).claims
 }
 
 /// Two orders with one agent at three numbers: one lapses or is extended.
@@ -117,7 +135,7 @@ fn rivals(without: Option<Without>) -> Claims {
         .assign("one", 1, &[1, 2], 1)
         .assign("one", 2, &[1, 2], 3)
         .assign("two", 1, &[3, 2], 3)
-        .0
+        .claims
 }
 
 /// Two orders with one agent at two numbers: what one frees or lets lapse, the other
@@ -127,14 +145,16 @@ fn succession(without: Option<Without>) -> Claims {
         .assign("one", 1, &[1, 2], 2)
         .event("one", 2, Asked::Close(Closed::Completed))
         .assign("two", 1, &[3, 2], 4)
-        .0
+        .claims
 }
 
 /// A pool that was shared before: one person has a route of an earlier order on each
 /// of two numbers. A third number was withdrawn.
 fn after_sharing(without: Option<Without>) -> Claims {
-    let mut claims =
-        Builder::new(without, 2, 4).assign("one", 1, &[1, 2], 2).assign("one", 2, &[1, 3], 3).0;
+    let mut claims = Builder::new(without, 2, 4)
+        .assign("one", 1, &[1, 2], 2)
+        .assign("one", 2, &[1, 3], 3)
+        .claims;
     for last in [1, 2] {
         let route = RouteRow {
             connect_to: Some(phone(4)),
@@ -149,45 +169,134 @@ fn after_sharing(without: Option<Without>) -> Claims {
     claims
 }
 
+/// Two orders with one agent share two numbers, until one is completed.
+fn sharing(without: Option<Without>) -> Claims {
+    Builder::new(without, 4, 2)
+        .pool_is(Allocation::Shared)
+        .assign("one", 1, &[1, 2], 2)
+        .event("one", 2, Asked::Close(Closed::Completed))
+        .assign("two", 1, &[3, 2], 4)
+        .claims
+}
+
+/// Two orders share three numbers, and the agent of the first joins the second, where
+/// a number may have to be exchanged.
+fn exchange(without: Option<Without>) -> Claims {
+    Builder::new(without, 1, 3)
+        .pool_is(Allocation::Shared)
+        .assign("one", 1, &[1, 2], 2)
+        .assign("two", 1, &[3, 4], 2)
+        .assign("two", 2, &[3, 2], 2)
+        .claims
+}
+
+/// A pool that becomes shared while an order lives on it.
+fn move_to_shared(without: Option<Without>) -> Claims {
+    Builder::new(without, 2, 2)
+        .assign("one", 1, &[1, 2], 2)
+        .pool_is(Allocation::Shared)
+        .assign("two", 1, &[3, 2], 3)
+        .event("two", 2, Asked::Unassign)
+        .claims
+}
+
+/// A pool that is shared no longer while an order lives on it.
+fn move_to_exclusive(without: Option<Without>) -> Claims {
+    Builder::new(without, 2, 3)
+        .pool_is(Allocation::Shared)
+        .assign("one", 1, &[1, 2], 2)
+        .pool_is(Allocation::Exclusive)
+        .assign("two", 1, &[3, 2], 3)
+        .event("two", 2, Asked::Unassign)
+        .claims
+}
+
+const AT_REST: &str = "all is at rest";
+const WAITS: &str = "an order waits for a dry pool";
+const PASSED_ON: &str = "a number is of one order after another";
+const SHARES: &str = "a number serves two orders at once";
+
+/// Goes through every history of a world: what must always hold does, and what the
+/// world is there for happens.
+fn check(world: World, shows: &[&'static str]) {
+    let checker = world(None)
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
+    for (property, path) in checker.discoveries() {
+        let is_example = checker.model().property(property).expectation == Expectation::Sometimes;
+        assert!(is_example, "not so: {property}\n{path}");
+    }
+    for property in shows {
+        assert!(checker.discovery(property).is_some(), "never: {property}");
+    }
+    // Shown by `cargo test -p model -- --nocapture`.
+    eprintln!("{} states, {} steps", checker.unique_state_count(), checker.state_count());
+}
+
 #[test]
-fn the_protocol_holds_in_every_history() {
-    let mut shown = BTreeSet::new();
-    for (name, world) in [
-        ("replacement", replacement as World),
-        ("lapse", lapse),
-        ("growth", growth),
-        ("drought", drought),
-        ("rivals", rivals),
-        ("succession", succession),
-        ("after sharing", after_sharing),
-    ] {
-        let checker = world(None)
-            .checker()
-            .threads(2)
-            .finish_when(HasDiscoveries::AnyFailures)
-            .spawn_bfs()
-            .join();
-        for (property, path) in checker.discoveries() {
-            let is_example =
-                checker.model().property(property).expectation == Expectation::Sometimes;
-            assert!(is_example, "{name}: not so: {property}\n{path}");
-            shown.insert(property);
-        }
-        // Shown by `cargo test -p model -- --nocapture`.
-        let (states, steps) = (checker.unique_state_count(), checker.state_count());
-        eprintln!("{name}: {states} states, {steps} steps");
-    }
-    // The worlds show what they are there for.
-    let properties = replacement(None).properties().into_iter();
-    for property in properties.filter(|it| it.expectation == Expectation::Sometimes) {
-        assert!(shown.contains(property.name), "never: {}", property.name);
-    }
+fn it_holds_while_an_agent_is_replaced_and_taken_off() {
+    check(replacement, &[AT_REST]);
+}
+
+#[test]
+fn it_holds_while_a_lease_runs_out_and_its_order_is_assigned_again() {
+    check(lapse, &[AT_REST]);
+}
+
+#[test]
+fn it_holds_while_an_order_grows_and_is_closed() {
+    check(growth, &[AT_REST, WAITS]);
+}
+
+#[test]
+fn it_holds_while_an_order_waits_for_a_dry_pool() {
+    check(drought, &[AT_REST, WAITS]);
+}
+
+#[test]
+fn it_holds_while_two_orders_want_the_same_numbers() {
+    check(rivals, &[AT_REST, PASSED_ON]);
+}
+
+#[test]
+fn it_holds_while_one_order_succeeds_another() {
+    check(succession, &[AT_REST, PASSED_ON]);
+}
+
+#[test]
+fn it_holds_where_routes_of_a_shared_pool_are_left() {
+    check(after_sharing, &[AT_REST]);
+}
+
+#[test]
+fn it_holds_while_orders_share_numbers() {
+    check(sharing, &[AT_REST, SHARES]);
+}
+
+#[test]
+fn it_holds_while_somebody_joins_who_has_a_route_on_the_number() {
+    check(exchange, &[AT_REST, SHARES]);
+}
+
+#[test]
+fn it_holds_while_a_pool_becomes_shared() {
+    check(move_to_shared, &[AT_REST, SHARES]);
+}
+
+#[test]
+fn it_holds_while_a_pool_is_shared_no_longer() {
+    check(move_to_exclusive, &[AT_REST, SHARES]);
 }
 
 #[test]
 fn without_any_one_of_its_safeguards_it_does_not() {
+    use Condition as C;
     use Without as W;
-    const TWO_HOLD: &str = "no number is held by two live orders";
+
+    const TWO_HOLD: &str = "no number is held by two exclusive orders";
     const STRANGER: &str = "only who is on an order connects through it";
     const REOPENED: &str = "a closed order never gets numbers again";
     const DISAGREE: &str = "a live order's numbers and routes are as its row says";
@@ -198,24 +307,24 @@ fn without_any_one_of_its_safeguards_it_does_not() {
     const NOT_AS_TOLD: &str = "at rest, an order is what its events say";
 
     for (without, world, not_so) in [
-        (W::BlindWriteSparesAssigned, lapse as World, STRANGER),
-        (W::BlindWriteSparesAssigned, lapse, LOST),
-        (W::BlindWriteSparesClosed, growth, REOPENED),
-        (W::BlindWriteIsLater, replacement, NOT_AS_TOLD),
-        (W::Absence, lapse, STRANGER),
-        (W::Absence, growth, REOPENED),
-        (W::Revision, replacement, STRANGER),
-        (W::Revision, replacement, NOT_AS_TOLD),
-        (W::Revision, growth, REOPENED),
-        (W::AllOrNothing, rivals, TWO_HOLD),
-        (W::FreeNow, rivals, TWO_HOLD),
-        (W::FreeNowAlsoIfMine, lapse, TOO_SOON),
-        (W::Circulation, after_sharing, TOO_SOON),
-        (W::KeepsItsOwn, rivals, TWO_HOLD),
-        (W::ReleasesItsOwn, succession, DISAGREE),
-        (W::FreshRoute, after_sharing, TOO_SOON),
-        (W::KeptRoute, after_sharing, TOO_SOON),
-        (W::EndsItsOwn, succession, DISAGREE),
+        (W::Condition(C::BlindWriteSparesAssigned), lapse as World, STRANGER),
+        (W::Condition(C::BlindWriteSparesAssigned), lapse, LOST),
+        (W::Condition(C::BlindWriteSparesClosed), growth, REOPENED),
+        (W::Condition(C::BlindWriteIsLater), replacement, NOT_AS_TOLD),
+        (W::Condition(C::Absence), lapse, STRANGER),
+        (W::Condition(C::Absence), growth, REOPENED),
+        (W::Condition(C::Revision), replacement, STRANGER),
+        (W::Condition(C::Revision), replacement, NOT_AS_TOLD),
+        (W::Condition(C::Revision), growth, REOPENED),
+        (W::Condition(C::AllOrNothing), rivals, TWO_HOLD),
+        (W::Condition(C::FreeNow), rivals, TWO_HOLD),
+        (W::Condition(C::FreeNowAlsoIfMine), lapse, TOO_SOON),
+        (W::Condition(C::Circulation), after_sharing, TOO_SOON),
+        (W::Condition(C::KeepsItsOwn), rivals, TWO_HOLD),
+        (W::Condition(C::ReleasesItsOwn), succession, DISAGREE),
+        (W::Condition(C::FreshRoute), after_sharing, TOO_SOON),
+        (W::Condition(C::KeptRoute), after_sharing, TOO_SOON),
+        (W::Condition(C::EndsItsOwn), succession, DISAGREE),
         (W::Closed, growth, REOPENED),
         (W::Version, replacement, NOT_AS_TOLD),
         (W::Waiting, drought, NOT_AS_TOLD),
@@ -225,6 +334,10 @@ fn without_any_one_of_its_safeguards_it_does_not() {
         (W::AnnouncedFirst, replacement, UNTOLD),
         (W::AnnouncedAgain, replacement, UNTOLD),
         (W::RouteExpiry, lapse, STRANGER),
+        (W::Condition(C::FreshRoute), sharing, DISAGREE),
+        (W::Condition(C::KeptRoute), exchange, DISAGREE),
+        (W::Condition(C::EndsItsOwn), sharing, DISAGREE),
+        (W::Cooldown, sharing, DISAGREE),
     ] {
         let checker = world(Some(without))
             .checker()

@@ -52,7 +52,7 @@ pub(crate) struct State {
     pub(crate) dead_letters: Vec<String>,
     /// Faults so far.
     pub(crate) faults: Faults,
-    /// Earlier answers to queries of the index, by shard.
+    /// Earlier answers to queries of the index, by shard and kind of query.
     pages: HashMap<String, Vec<String>>,
 }
 
@@ -240,12 +240,13 @@ impl Cloud {
     fn query(&self, body: &str) -> HttpResponse {
         let answer = self.database(body, Database::query);
         let request: Value = serde_json::from_str(body).expect("JSON");
-        let shard = request["ExpressionAttributeValues"][":shard"]["S"].to_string();
+        let shard = &request["ExpressionAttributeValues"][":shard"]["S"];
+        let page_of = format!("{shard} {}", request["KeyConditionExpression"]);
         let Ok(answer) = answer else { return rendered(answer) };
         let mut state = self.state();
         let stale = state.fault_rate != 0 && state.rng.bool();
         let State { rng, pages, faults, .. } = &mut *state;
-        let pages = pages.entry(shard).or_default();
+        let pages = pages.entry(page_of).or_default();
         pages.push(answer);
         let page = if stale { rng.choice(pages.as_slice()) } else { pages.last() };
         if stale {

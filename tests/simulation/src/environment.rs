@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use assign_numbers::{AssignNumbers, LowWater};
+use assign_numbers::{AssignNumbers, LowWater, Rosters};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
@@ -96,6 +96,7 @@ impl Environment {
             assign: AssignNumbers {
                 pools: pools.clone(),
                 numbers: numbers.clone(),
+                rosters: Rosters::default(),
                 orders: orders.clone(),
                 caller_key: caller_key(),
                 intake: intake(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use fastrand::Rng;
 use futures_util::future::join_all;
-use masking::{Pools, Timestamp};
+use masking::{Allocation, Pools, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant as VirtualInstant;
 
@@ -111,6 +111,8 @@ pub fn shrink(schedule: &Schedule, time: Duration) -> Schedule {
 }
 
 struct World {
+    /// Its settings.
+    schedule: Schedule,
     cloud: Arc<Cloud>,
     pools: Pools,
     environments: Vec<Environment>,
@@ -134,11 +136,7 @@ impl World {
             let jumped = Arc::clone(&jumped);
             Arc::new(move || BEGINNING + jumped.load(Ordering::Relaxed) + began.elapsed().as_secs())
         };
-        let pools = json!([{
-            "id": "p", "min_free": 0, "shards": 2, "cooldown_seconds": schedule.cooldown,
-            "grace_seconds": schedule.grace,
-        }]);
-        let pools = Pools::parse(&pools.to_string()).expect("valid pools");
+        let pools = pools(schedule, schedule.allocation);
         let phones: Vec<String> = (0..6).map(phone).collect();
         let truth = Truth::new(Arc::clone(&now), &phones);
         let cloud = Cloud::new(truth, schedule.fault_rate);
@@ -146,6 +144,7 @@ impl World {
         let environments = (0..=WORKERS).map(start).collect();
         Self {
             cloud,
+            schedule: Schedule { ops: Vec::new(), ..schedule.clone() },
             pools,
             environments,
             assign_queue: Queue::new("assign"),
@@ -155,8 +154,12 @@ impl World {
             now,
             next_number: 0,
             history: vec![format!(
-                "cool-down {} s, grace {} s, {} numbers, {} of 1000 requests fail",
-                schedule.cooldown, schedule.grace, schedule.numbers, schedule.fault_rate
+                "{:?}, cool-down {} s, grace {} s, {} numbers, {} of 1000 requests fail",
+                schedule.allocation,
+                schedule.cooldown,
+                schedule.grace,
+                schedule.numbers,
+                schedule.fault_rate
             )],
             report: Report::default(),
         }
@@ -211,6 +214,7 @@ impl World {
                 self.tell_pool(&body).await;
             }
             Kind::Check => self.tell_pool(&json!({"type": "pool.check", "pool": "p"})).await,
+            Kind::Move(allocation) => self.deploy(*allocation, rng),
         }
     }
 
@@ -227,6 +231,19 @@ impl World {
         queue.send(event.to_string());
         let order_id = event["order_id"].as_str().unwrap_or_default().to_owned();
         self.told.entry(order_id).or_default().push(event);
+    }
+
+    /// Changes the pool's allocation. Some environments live on with what it was.
+    fn deploy(&mut self, allocation: Allocation, rng: &mut Rng) {
+        self.note(&format!("the pool becomes {allocation:?}"));
+        self.pools = pools(&self.schedule, allocation);
+        for worker in (0..=WORKERS).filter(|_| rng.bool()) {
+            self.restart(worker);
+        }
+    }
+
+    fn restart(&mut self, worker: usize) {
+        self.environments[worker] = Environment::start(&self.cloud, worker, &self.pools, &self.now);
     }
 
     async fn import(&mut self, numbers: std::ops::Range<usize>) {
@@ -330,8 +347,7 @@ impl World {
         let Some(response) = response else {
             self.note(&format!("environment {worker} dies"));
             self.report.deaths += 1;
-            self.environments[worker] =
-                Environment::start(&self.cloud, worker, &self.pools, &self.now);
+            self.restart(worker);
             return;
         };
         let failed: BTreeSet<String> =
@@ -388,6 +404,15 @@ impl World {
     }
 }
 
+fn pools(schedule: &Schedule, allocation: Allocation) -> Pools {
+    let allocation = if allocation == Allocation::Shared { "shared" } else { "exclusive" };
+    let pools = json!([{
+        "id": "p", "allocation": allocation, "min_free": 0, "shards": 2,
+        "cooldown_seconds": schedule.cooldown, "grace_seconds": schedule.grace,
+    }]);
+    Pools::parse(&pools.to_string()).expect("valid pools")
+}
+
 async fn call(cloud: &Arc<Cloud>, environment: &Environment, caller: String, called: String) {
     let delay = cloud.state().rng.u64(0..100);
     tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -432,8 +457,13 @@ mod tests {
             .start_paused(true)
             .build()
             .expect("a runtime");
-        let schedule =
-            Schedule { cooldown: 600, ops: Vec::new(), fault_rate: 0, ..Schedule::draw(0) };
+        let schedule = Schedule {
+            allocation: Allocation::Exclusive,
+            cooldown: 600,
+            ops: Vec::new(),
+            fault_rate: 0,
+            ..Schedule::draw(0)
+        };
         runtime.block_on(async {
             let mut world = World::new(&schedule);
             world.import(0..numbers).await;

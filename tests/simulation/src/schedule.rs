@@ -1,6 +1,7 @@
 //! What happens in a world, drawn from a seed.
 
 use fastrand::Rng;
+use masking::Allocation;
 use serde_json::{Value, json};
 
 /// A world's settings and what happens in it.
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 pub struct Schedule {
     /// The seed that it was drawn from.
     pub seed: u64,
+    /// How the pool's numbers are shared out at first.
+    pub allocation: Allocation,
     /// The pool's cool-down, in seconds.
     pub cooldown: u64,
     /// The pool's grace, in seconds.
@@ -50,6 +53,8 @@ pub enum Kind {
     Withdraw(usize),
     /// A pool is checked.
     Check,
+    /// The pool becomes shared, or exclusive; environments learn of it one by one.
+    Move(Allocation),
 }
 
 /// The phones of the world; orders share them.
@@ -71,7 +76,12 @@ impl Schedule {
         let mut rng = Rng::with_seed(seed);
         let orders = rng.usize(1..=3);
         let numbers = rng.usize(2..=10);
-        let mut world = Drawing { versions: vec![0; orders], closed: vec![false; orders] };
+        let both = [Allocation::Exclusive, Allocation::Shared];
+        let mut world = Drawing {
+            versions: vec![0; orders],
+            closed: vec![false; orders],
+            moves: rng.u32(0..4) == 0,
+        };
         let ops = (0..OPS).map(|_| {
             let kind = world.kind(&mut rng);
             Op { seed: rng.u64(..), kind }
@@ -79,6 +89,7 @@ impl Schedule {
         let ops = ops.collect();
         Self {
             seed,
+            allocation: *rng.choice(&both).expect("a choice"),
             cooldown: *rng.choice(&[0, 30, 600]).expect("a choice"),
             grace: *rng.choice(&[0, 0, 60]).expect("a choice"),
             numbers,
@@ -101,6 +112,8 @@ impl Kind {
 struct Drawing {
     versions: Vec<u64>,
     closed: Vec<bool>,
+    /// Whether the pool's allocation changes while orders live.
+    moves: bool,
 }
 
 impl Drawing {
@@ -111,6 +124,9 @@ impl Drawing {
             80..90 => Kind::Pass(*rng.choice(&[1, 5, 20, 61, 600, 3700]).expect("a choice")),
             90..93 => Kind::Import(rng.usize(1..4)),
             93..96 => Kind::Withdraw(rng.usize(0..10)),
+            96..98 if self.moves => {
+                Kind::Move(if rng.bool() { Allocation::Shared } else { Allocation::Exclusive })
+            }
             96..98 => Kind::Check,
             _ => Kind::Pass(90_000),
         }

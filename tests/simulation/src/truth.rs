@@ -162,7 +162,7 @@ impl Truth {
 
     /// Notes until when a number rests that an order held and holds no more.
     fn rest_what_was_released(&mut self, before: Option<&Item>, after: &Item, now: u64) {
-        let Some(before) = before.filter(|it| text(it, "state") == "assigned") else { return };
+        let Some(before) = before.filter(|it| holds_numbers(it)) else { return };
         let kept: Vec<&str> = participants(after).map(|held| held.number).collect();
         let grace = match text(after, "last_event") {
             "completed" => amount(before, "grace_seconds"),
@@ -215,7 +215,11 @@ impl Truth {
         for (order_id, order) in self.orders.iter().filter(|(_, order)| is_live(order, now)) {
             let end = amount(order, "expires_at");
             let cooled = end + amount(order, "cooldown_seconds");
-            for held in participants(order) {
+            let numbers: BTreeSet<&str> = participants(order).map(|held| held.number).collect();
+            if numbers.len() < participants(order).count() {
+                found.push(format!("{order_id} has one number for two people"));
+            }
+            for held in participants(order).filter(|_| holds_numbers(order)) {
                 if let Some(other) = holders.insert(held.number, order_id) {
                     found.push(format!("{other} and {order_id} both hold {}", held.number));
                 }
@@ -250,7 +254,9 @@ impl Truth {
             let order_id = text(route, "order_id");
             if !self.connects_through_grace(order_id, number, caller, route) {
                 found.push(format!("a route of {order_id} on {number} connects, and should not"));
-            } else if let Some(other) = holders.get(number.as_str()) {
+            } else if self.completed.get(order_id).is_some_and(|(order, _)| holds_numbers(order))
+                && let Some(other) = holders.get(number.as_str())
+            {
                 found.push(format!("{number} connects for {order_id} while {other} holds it"));
             }
         }
@@ -496,6 +502,11 @@ fn routes_of(order: &Item) -> impl Iterator<Item = (&str, &str, &str, &str)> {
             (from.role != to.role).then_some((to.number, caller, callee, from.number))
         })
     })
+}
+
+/// Whether an order is assigned and has its numbers for itself.
+fn holds_numbers(order: &Item) -> bool {
+    text(order, "state") == "assigned" && text(order, "allocation") == "exclusive"
 }
 
 fn is_live(order: &Item, now: u64) -> bool {

@@ -1,5 +1,9 @@
-//! The three tables as the model keeps them, and the transaction over them with
-//! the conditions that `masking_store` puts on each write.
+//! The three tables in memory, and the transaction over them with the conditions that
+//! `masking_store` puts on each write. No I/O, and no DynamoDB: for the model, which
+//! explores every history of a few orders, and for `capacity`, which replays days of
+//! them.
+//!
+//! Each [`Condition`] can be waived, to show what it is there for.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -9,9 +13,40 @@ use std::sync::Arc;
 use masking::{Caller, Expects, Holding, Number, Order, OrderId, Phone, Plan, Route};
 use masking::{State, Timestamp, Write};
 
-use crate::Without;
+/// A condition of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A blind claim spares an order that is assigned.
+    BlindWriteSparesAssigned,
+    /// A blind claim spares an order that is closed.
+    BlindWriteSparesClosed,
+    /// A blind claim spares an order that has taken in a later event.
+    BlindWriteIsLater,
+    /// The first row of an order is written only where there is none.
+    Absence,
+    /// A row is written over only at the revision that was read.
+    Revision,
+    /// Nothing of a transaction is written where one condition does not hold.
+    AllOrNothing,
+    /// A claimed number has `available_at <= now`.
+    FreeNow,
+    /// That holds too for a number that still names the order.
+    FreeNowAlsoIfMine,
+    /// A claimed number is in circulation.
+    Circulation,
+    /// A kept number is the order's.
+    KeepsItsOwn,
+    /// A released number is the order's.
+    ReleasesItsOwn,
+    /// A route on a new number is new or reusable.
+    FreshRoute,
+    /// A route on a kept number is new, reusable or the order's.
+    KeptRoute,
+    /// An ended route is the order's.
+    EndsItsOwn,
+}
 
-/// An order's row: the real one, shared by the many states of the model that it is in.
+/// An order's row: the real one, shared by the copies of the tables that it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderRow(pub Arc<Order>);
 
@@ -42,7 +77,7 @@ pub struct RouteRow {
 }
 
 /// What is in the tables.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tables {
     /// Orders.
     pub orders: BTreeMap<OrderId, OrderRow>,
@@ -54,13 +89,13 @@ pub struct Tables {
 
 /// How a transaction ended: `masking_store::Commit`.
 #[derive(Debug)]
-pub enum Commit {
+pub enum Commit<'a> {
     /// Everything is written.
     Done,
     /// Nothing is: the order's row is another than the plan was made from.
     Moved,
     /// Nothing is: the conditions of these writes do not hold.
-    Lost(Vec<Write>),
+    Lost(Vec<&'a Write>),
 }
 
 impl Hash for OrderRow {
@@ -68,8 +103,8 @@ impl Hash for OrderRow {
         let Order { order_id, version, revision, pool, state } = &*self.0;
         (order_id, version, revision, pool, discriminant(state)).hash(hasher);
         match state {
-            State::Assigned(Holding { terms: _, participants, expires_at, waiting }) => {
-                (expires_at, waiting).hash(hasher);
+            State::Assigned(Holding { terms, participants, expires_at, waiting }) => {
+                (terms.allocation, expires_at, waiting).hash(hasher);
                 for held in participants {
                     (&held.role, &held.number, &held.caller).hash(hasher);
                 }
@@ -94,15 +129,25 @@ impl From<&RouteRow> for Route {
 
 impl Tables {
     /// Writes a plan whole or not at all: `masking_store::Orders::commit`.
-    pub fn commit(&mut self, plan: &Plan, now: Timestamp, without: Option<Without>) -> Commit {
+    pub fn commit<'a>(&mut self, plan: &'a Plan, now: Timestamp) -> Commit<'a> {
+        self.commit_unless(plan, now, |_| false)
+    }
+
+    /// The same, but conditions that are waived hold whatever the tables say.
+    pub fn commit_unless<'a>(
+        &mut self,
+        plan: &'a Plan,
+        now: Timestamp,
+        waived: impl Fn(Condition) -> bool,
+    ) -> Commit<'a> {
         let order_id = &plan.order.order_id;
-        if !self.expected(plan, without) {
+        if !self.expected(plan, &waived) {
             return Commit::Moved;
         }
-        let holds = |write: &&Write| self.holds(write, order_id, now, without);
+        let holds = |write: &&Write| self.holds(write, order_id, now, &waived);
         let (written, lost): (Vec<_>, Vec<_>) = plan.writes.iter().partition(holds);
-        if !lost.is_empty() && without != Some(Without::AllOrNothing) {
-            return Commit::Lost(lost.into_iter().cloned().collect());
+        if !lost.is_empty() && !waived(Condition::AllOrNothing) {
+            return Commit::Lost(lost);
         }
         for write in written {
             self.write(write, order_id);
@@ -116,21 +161,21 @@ impl Tables {
     }
 
     /// The condition on the order's row: `masking_store::Orders::order_update`.
-    fn expected(&self, plan: &Plan, without: Option<Without>) -> bool {
+    fn expected(&self, plan: &Plan, waived: impl Fn(Condition) -> bool) -> bool {
         let row = self.orders.get(&plan.order.order_id).map(|row| &*row.0);
         match plan.expects {
-            Expects::Absent => row.is_none() || without == Some(Without::Absence),
+            Expects::Absent => row.is_none() || waived(Condition::Absence),
             Expects::Revision(read) => {
-                row.is_some_and(|row| row.revision == read || without == Some(Without::Revision))
+                row.is_some_and(|row| row.revision == read || waived(Condition::Revision))
             }
             Expects::Free => row.is_none_or(|row| {
                 let unassigned = match row.state {
                     State::Unassigned(_) => true,
-                    State::Assigned(_) => without == Some(Without::BlindWriteSparesAssigned),
-                    State::Closed(_) => without == Some(Without::BlindWriteSparesClosed),
+                    State::Assigned(_) => waived(Condition::BlindWriteSparesAssigned),
+                    State::Closed(_) => waived(Condition::BlindWriteSparesClosed),
                 };
                 let later =
-                    row.version < plan.order.version || without == Some(Without::BlindWriteIsLater);
+                    row.version < plan.order.version || waived(Condition::BlindWriteIsLater);
                 unassigned && later && (row.pool.is_none() || row.pool == plan.order.pool)
             }),
         }
@@ -142,36 +187,32 @@ impl Tables {
         write: &Write,
         order_id: &OrderId,
         now: Timestamp,
-        without: Option<Without>,
+        waived: impl Fn(Condition) -> bool,
     ) -> bool {
-        let number_is_mine = |number, unless| {
-            without == Some(unless) || self.numbers[number].order_id.as_ref() == Some(order_id)
+        let is_mine = |number| {
+            self.numbers.get(number).is_some_and(|row| row.order_id.as_ref() == Some(order_id))
         };
         match write {
-            Write::ClaimNumber { number, .. } => {
-                let row = &self.numbers[number];
+            Write::ClaimNumber { number, .. } => self.numbers.get(number).is_some_and(|row| {
                 let free = row.available_at <= now
-                    || without == Some(Without::FreeNow)
-                    || without == Some(Without::FreeNowAlsoIfMine)
-                        && row.order_id.as_ref() == Some(order_id);
-                (row.in_circulation || without == Some(Without::Circulation)) && free
+                    || waived(Condition::FreeNow)
+                    || waived(Condition::FreeNowAlsoIfMine) && is_mine(number);
+                (row.in_circulation || waived(Condition::Circulation)) && free
+            }),
+            Write::KeepNumber { number, .. } => is_mine(number) || waived(Condition::KeepsItsOwn),
+            Write::ReleaseNumber { number, .. } => {
+                is_mine(number) || waived(Condition::ReleasesItsOwn)
             }
-            Write::KeepNumber { number, .. } => number_is_mine(number, Without::KeepsItsOwn),
-            Write::ReleaseNumber { number, .. } => number_is_mine(number, Without::ReleasesItsOwn),
             Write::OpenRoute { number, caller, kept, .. } => {
                 let row = self.routes.get(&(number.clone(), caller.clone()));
                 row.is_none_or(|row| {
-                    let unless = if *kept { Without::KeptRoute } else { Without::FreshRoute };
-                    row.reusable_at <= now
-                        || *kept && row.order_id == *order_id
-                        || without == Some(unless)
+                    let unless = if *kept { Condition::KeptRoute } else { Condition::FreshRoute };
+                    row.reusable_at <= now || *kept && row.order_id == *order_id || waived(unless)
                 })
             }
             Write::EndRoute { number, caller, .. } => {
                 let row = self.routes.get(&(number.clone(), caller.clone()));
-                row.is_some_and(|row| {
-                    row.order_id == *order_id || without == Some(Without::EndsItsOwn)
-                })
+                row.is_some_and(|row| row.order_id == *order_id || waived(Condition::EndsItsOwn))
             }
         }
     }

@@ -1,0 +1,144 @@
+//! What a person reads: both allocations side by side.
+
+use std::fmt::{self, Display, Formatter};
+
+use masking::Pool;
+
+use crate::bill::{Bill, Prices};
+use crate::figures::{dollars, grouped, real, whole};
+use crate::replay::{Replayed, person_of};
+use crate::size::{Found, Tries};
+use crate::trace::Trace;
+
+/// All that is known in the end.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    /// What was replayed.
+    pub(crate) trace: &'a Trace,
+    /// The rules of the exclusive pool; those of the shared one but for the allocation.
+    pub(crate) pool: &'a Pool,
+    /// What came of it on an exclusive pool.
+    pub(crate) exclusive: &'a Replayed,
+    /// What came of it on shared ones.
+    pub(crate) shared: &'a Found,
+    /// What things cost.
+    pub(crate) prices: Prices,
+}
+
+impl Report<'_> {
+    /// Over how many days the orders start: one at least.
+    fn days(&self) -> f64 {
+        let starts = || self.trace.orders.iter().map(|order| order.start.seconds());
+        let seconds = starts().max().unwrap_or(0) - starts().min().unwrap_or(0);
+        (real(seconds) / 86_400.0).max(1.0)
+    }
+
+    /// The orders, in a line.
+    pub(crate) fn orders(&self) -> String {
+        let orders = self.trace.orders.len() as u64;
+        let lived: u64 =
+            self.trace.orders.iter().map(|it| it.end.seconds() - it.start.seconds()).sum();
+        let most = self.exclusive.most_live_orders.map_or_else(String::new, |(orders, at)| {
+            format!("; {} orders at once at {at}", grouped(orders))
+        });
+        format!(
+            "{} orders of {:.1} minutes on average, {} people{most}",
+            grouped(orders),
+            real(lived) / 60.0 / real(orders),
+            grouped(self.trace.people.len() as u64),
+        )
+    }
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (exclusive, shared) = (self.exclusive, &self.shared.replayed);
+        writeln!(f, "{}", self.orders())?;
+        writeln!(
+            f,
+            "cool-down {} s, grace {} s",
+            grouped(self.pool.cooldown_seconds),
+            grouped(self.pool.grace_seconds)
+        )?;
+        if let Some((most, caller)) = &exclusive.usage.busiest_caller {
+            let name = self.trace.people[person_of(caller)].name();
+            writeln!(f, "busiest person: {name}, {most} routes live or cooling at once")?;
+        }
+
+        let orders = self.trace.orders.len() as u64;
+        let row = |f: &mut Formatter<'_>, name: &str, value: &dyn Fn(&Replayed) -> String| {
+            writeln!(f, "{name:<46}{:>14}{:>14}", value(exclusive), value(shared))
+        };
+        let bill = |it: &Replayed| Bill::of(it, self.days(), &self.prices);
+        let tries = |it: &Replayed| Tries::of(&it.claims_by_tries);
+        writeln!(f, "\n{:<46}{:>14}{:>14}", "", "exclusive", "shared")?;
+        row(f, "numbers needed", &|it| grouped(it.numbers))?;
+        row(f, "tries per claim, mean", &|it| format!("{:.3}", tries(it).mean))?;
+        row(f, "tries per claim, p50 / p99 / most", &|it| {
+            let Tries { p50, p99, most, .. } = tries(it);
+            format!("{p50} / {p99} / {most}")
+        })?;
+        row(f, "busiest number: orders that it serves", &|it| grouped(it.most_orders_of_a_number))?;
+        row(f, "busiest number: people who have it at once", &|it| {
+            grouped(it.usage.busiest_number)
+        })?;
+        row(f, "write units per order, to assign", &|it| {
+            format!("{:.2}", real(it.units_to_assign) / real(orders))
+        })?;
+        row(f, "write units per order, to complete", &|it| {
+            format!("{:.2}", real(it.units_to_complete) / real(orders))
+        })?;
+        row(f, "write units a month, in millions", &|it| {
+            format!("{:.1}", bill(it).write_units / 1e6)
+        })?;
+        row(f, "read units a month, in millions", &|it| {
+            format!("{:.1}", bill(it).read_units / 1e6)
+        })?;
+        row(f, "numbers, a month", &|it| dollars(bill(it).numbers))?;
+        row(f, "tables, a month", &|it| dollars(bill(it).tables))?;
+        row(f, "together, a month", &|it| dollars(bill(it).total()))?;
+
+        writeln!(f, "\nshared pools that were tried")?;
+        writeln!(f, "{:>10}{:>14}{:>8}{:>8}{:>8}", "numbers", "tries, mean", "p50", "p99", "most")?;
+        for tried in &self.shared.tried {
+            write!(f, "{:>10}", grouped(tried.size))?;
+            match tried.came {
+                Ok(Tries { mean, p50, p99, most }) => {
+                    write!(f, "{mean:>14.3}{p50:>8}{p99:>8}{most:>8}")?;
+                }
+                Err(waits) => write!(f, "    too few: an order waits at {}", waits.since)?,
+            }
+            let found = tried.size == shared.numbers;
+            writeln!(f, "{}", if found { "   <- needed" } else { "" })?;
+        }
+
+        let spare = |needed: u64, part: f64| whole((real(needed) * part).ceil());
+        writeln!(
+            f,
+            "\nsettings, with a reserve that is not in the figures above: {}% exclusive, {}% shared",
+            SPARE * 100.0,
+            SPARE_SHARED * 100.0
+        )?;
+        let (needed, cooling) = (exclusive.numbers, exclusive.most_cooling);
+        writeln!(
+            f,
+            "  exclusive: \"target_free\":{}, \"min_free\":{}, \"max_numbers\":{}\n    \
+             (numbers that cool count as free for a refill: {} at most)",
+            cooling + spare(needed, SPARE),
+            spare(needed, SPARE),
+            needed + spare(needed, SPARE),
+            grouped(cooling),
+        )?;
+        let needed = shared.numbers;
+        writeln!(
+            f,
+            "  shared: \"target_free\":{0}, \"min_free\":{needed}, \"max_numbers\":{0}",
+            needed + spare(needed, SPARE_SHARED),
+        )
+    }
+}
+
+/// What to keep in reserve, of what is needed: a day is never quite like the last.
+const SPARE: f64 = 0.1;
+/// The same of a shared pool, where chance decides by how much more, and more is cheap.
+const SPARE_SHARED: f64 = 0.5;
