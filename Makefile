@@ -6,7 +6,7 @@
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo up down env logs capacity test check lint stack-test soak mutants fmt clean
+.PHONY: help setup build demo up down env logs capacity test check lint stack-test bench soak mutants fmt clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -99,6 +99,15 @@ STORIES := cargo test --package tests --features stack --test stack --locked
 stack-test: setup  ## Run the end-to-end tests against the deployed template
 	$(LOCAL) run --name test --pools tests/stack/pools.json -- $(STORIES)
 	$(LOCAL) run --name test-shared --pools "$$(sed 's/"id":/"allocation": "shared", "id":/' tests/stack/pools.json)" -- $(STORIES) -- --shared
+
+# ---------------------------------------------------------------- Speed, size, cost
+
+# The functions as they are deployed, and the plain ones beside them, built alike.
+bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that it works
+	@$(LOCAL) build
+	@for reference in tests/bench/reference/*/; do \
+	  (cd $$reference && cargo lambda build --quiet --release --locked) || exit; done
+	@cargo run --quiet --locked --profile soak --package bench -- $(if $(QUICK),--quick)
 
 # ---------------------------------------------------------------- Doubt
 

@@ -9,6 +9,7 @@
 
 mod assign_numbers;
 mod conditions;
+mod costs;
 mod number_api;
 mod parsing;
 mod privacy;

@@ -1,0 +1,48 @@
+//! How much a run measures.
+
+/// How often each thing is measured.
+#[derive(Debug)]
+pub(crate) struct Effort {
+    /// Starts of each function, over HTTP and over HTTPS.
+    pub(crate) starts: usize,
+    /// Events that a function is given before it counts as warm.
+    pub(crate) warm_up: usize,
+    /// Turns of each function, or each kind of call.
+    pub(crate) rounds: usize,
+    /// Events in a turn.
+    pub(crate) invokes: usize,
+    /// Batches of ten orders, for each figure on orders.
+    pub(crate) batches: usize,
+    /// The sizes of the pools whose growth is measured.
+    pub(crate) pools: &'static [u64],
+    /// Orders for each number of concurrent assigners.
+    pub(crate) crowd_orders: usize,
+    /// Orders that share a pool; three tenths as many agents.
+    pub(crate) sharing_orders: u64,
+}
+
+impl Effort {
+    /// What the figures in the documentation are measured with.
+    pub(crate) const FULL: Self = Self {
+        starts: 40,
+        warm_up: 200,
+        rounds: 20,
+        invokes: 100,
+        batches: 40,
+        pools: &[1_000, 10_000, 100_000, 1_000_000],
+        crowd_orders: 6_400,
+        sharing_orders: 10_000,
+    };
+
+    /// Enough to see that all works; the times mean little.
+    pub(crate) const QUICK: Self = Self {
+        starts: 3,
+        warm_up: 10,
+        rounds: 2,
+        invokes: 20,
+        batches: 3,
+        pools: &[1_000, 10_000],
+        crowd_orders: 1_280,
+        sharing_orders: 1_000,
+    };
+}
