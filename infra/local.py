@@ -297,7 +297,9 @@ class Stack:
             "VN_API_BASE": facts["api_base"],
             "VN_API_DOMAIN": facts["api_domain"],
             "VN_PYTHON": sys.executable,
-            # For tests that end its functions' processes, and ask what became of them.
+            # For tests that look at what was deployed …
+            "VN_BUILD": str(BUILD),
+            # … and that end its functions' processes, and ask what became of them.
             "VN_EMULATOR_PID": str(facts["pid"]),
             "VN_EMULATOR_LOG": str(self.folder / "emulator.log"),
             "VN_LOGS": shlex.join(

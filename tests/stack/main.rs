@@ -18,6 +18,7 @@ mod orders;
 mod pools;
 mod privacy;
 mod refusals;
+mod sizes;
 
 use std::env::args;
 use std::process::ExitCode;
@@ -91,6 +92,7 @@ const STORIES: &[Story] = &stories![
     refusals::an_event_on_the_other_queue_is_refused,
     refusals::a_bad_pool_message_is_refused_and_the_next_one_is_served,
     refusals::a_phone_in_a_wrong_field_reaches_no_log,
+    sizes::no_function_outgrows_its_size,
 ];
 
 /// These would upset the timing of others, and are played when those are over.

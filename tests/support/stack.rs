@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -321,6 +322,11 @@ impl Stack {
         let done = request.attributes(name, seconds).send().await;
         done.map_err(Surprise::of("setting a queue's attribute"))?;
         Ok(before)
+    }
+
+    /// The folder of the functions as they were built for the stack.
+    pub fn built(&self) -> Result<PathBuf> {
+        variable("VN_BUILD").map(PathBuf::from)
     }
 
     /// The processes of the function that takes from a queue.
