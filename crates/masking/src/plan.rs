@@ -268,10 +268,7 @@ impl<'a> Change<'a> {
 
     /// What the row says that the order holds, be it over or not.
     fn before(&self) -> Option<&'a Holding> {
-        match &self.row.order()?.state {
-            State::Assigned(holding) => Some(holding),
-            State::Unassigned(_) | State::Closed(_) => None,
-        }
+        holding_in(&self.row.order()?.state)
     }
 
     /// The number that a person's role has and keeps.

@@ -1,10 +1,11 @@
 //! The numbers that the events of one batch draw from.
 //!
 //! Of an exclusive pool, a page of a random shard is read when the first event needs
-//! it, and shared. Of a shared pool, all numbers are on the environment's roster.
-//! Numbers are picked from it at random, so that functions at work on the same
-//! shard seldom pick the same ones. It is dropped with the batch: kept longer,
-//! more and more of its numbers would be taken.
+//! it, and serves the whole batch. Numbers are picked from it at random, so that
+//! functions at work on the same shard seldom pick the same ones. It is dropped with
+//! the batch: kept longer, more and more of its numbers would be taken.
+//!
+//! Of a shared pool, all numbers are on the environment's roster, which outlives it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::PoisonError;
