@@ -1,14 +1,12 @@
 //! The function: what it works with, made once while it starts.
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use lambda_support::sqs::{self, SourceQueue};
+use lambda_support::sqs::SourceQueue;
 use lambda_support::{Clock, Secret};
 use masking::{CallerKey, Pools, Timestamp};
 use masking_store::{Numbers, Orders};
 use order_events::Intake;
 
 use crate::Settings;
-use crate::handler::Batch;
 use crate::low_water::LowWater;
 use crate::roster::Rosters;
 use crate::waits::AnnouncedWaits;
@@ -61,14 +59,6 @@ impl AssignNumbers {
     /// wait for them.
     pub async fn warm_up(&self) {
         tokio::join!(self.caller_key.current(), self.orders.warm_up(), self.intake.warm_up());
-    }
-
-    /// Handles a batch. Events that are to come again are the batch's failures.
-    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        let batch = Batch::new(self).await;
-        let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
-        self.low_water.signal(batch.low_pools()).await;
-        response
     }
 
     /// The moment that it is.

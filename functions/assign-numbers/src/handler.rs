@@ -1,10 +1,9 @@
 //! From an order event to its verdict.
 
-use aws_lambda_events::sqs::SqsMessage;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::sqs::{self, Delivery, Fate};
 use masking::{
-    Announcement, Asked, Assignment, CallerKey, EventKind, Invalid, OrderEvent, Person, Pool,
-    PoolId, Wish,
+    Announcement, Asked, Assignment, CallerKey, EventKind, Invalid, OrderEvent, Person, Pool, Wish,
 };
 use order_events::{Intake, Step, Verdict, apply, refusal};
 
@@ -14,15 +13,29 @@ use crate::stock::Stock;
 /// How long an event waits for a dry pool before it is given up.
 const LONGEST_WAIT_SECONDS: u64 = 3600;
 
+/// What is logged when an event waits for a dry pool. The template's `PoolDryFilter`
+/// listens to it.
+const POOL_IS_DRY: &str = "pool is dry";
+
+impl AssignNumbers {
+    /// Handles a batch. Events that are to come again are the batch's failures.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let batch = Batch::new(self).await;
+        let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
+        self.low_water.signal(batch.stock.low_pools()).await;
+        response
+    }
+}
+
 /// What the events of one batch share.
-pub(crate) struct Batch<'a> {
+struct Batch<'a> {
     function: &'a AssignNumbers,
     caller_key: Option<CallerKey>,
     stock: Stock<'a>,
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) async fn new(function: &'a AssignNumbers) -> Self {
+    async fn new(function: &'a AssignNumbers) -> Self {
         let caller_key = match function.caller_key.current().await {
             Some(caller_key) => Some(caller_key),
             None => function.caller_key.fresh().await,
@@ -31,13 +44,8 @@ impl<'a> Batch<'a> {
         Self { function, caller_key, stock }
     }
 
-    /// The pools that were seen to run low.
-    pub(crate) fn low_pools(&self) -> Vec<PoolId> {
-        self.stock.low_pools()
-    }
-
     /// Decides what is to become of a message, and does it.
-    pub(crate) async fn handle(&self, message: &SqsMessage) -> Delivery {
+    async fn handle(&self, message: &SqsMessage) -> Delivery {
         let verdict = self.judge(message).await;
         let performed = self.function.intake.perform(message, &verdict).await;
         if let Some(Announcement::Unavailable { order_id, version, .. }) = &verdict.announcement
@@ -108,7 +116,7 @@ impl<'a> Batch<'a> {
 
     /// The pool is dry: announces that once, and lets the event come again for an hour.
     fn wait_for_numbers(&self, message: &SqsMessage, event: &OrderEvent, pool: &Pool) -> Verdict {
-        tracing::warn!(pool = %pool.id, "pool is dry");
+        tracing::warn!(pool = %pool.id, "{POOL_IS_DRY}");
 
         let (waits, order_id, version) = (&self.function.waits, &event.order_id, event.version);
         let now = self.function.now().seconds();
