@@ -48,12 +48,14 @@ CALL = "crates/masking/src/call.rs"
 TIME = "crates/masking/src/time.rs"
 SECRET = "crates/lambda-support/src/secret.rs"
 APPLY = "crates/order-events/src/apply.rs"
-PROVIDER = "crates/carriers/src/http.rs"
+PROVIDER = "crates/providers/src/http.rs"
 ASSIGN = "functions/assign-numbers/src/handler.rs"
 STOCK = "functions/assign-numbers/src/stock.rs"
 ROSTER = "functions/assign-numbers/src/roster.rs"
 LOW_WATER = "functions/assign-numbers/src/low_water.rs"
-CHECK = "functions/refill-pool/src/check.rs"
+CIRCULATION = "functions/refill-pool/src/circulation.rs"
+PURCHASES = "functions/refill-pool/src/purchases.rs"
+RECONCILE = "functions/refill-pool/src/reconcile.rs"
 RESOLVE = "functions/resolve-call/src/handler.rs"
 
 # A part of a condition that always holds, or never; … is the part itself, so that
@@ -255,8 +257,9 @@ IN_CODE = [
      "«now < roster.read_at.after(kept_seconds)»", "now <= roster.read_at.after(kept_seconds)"),
     ("shared: a list in vain is kept as long as another", ROSTER,
      "now, «KEPT_IN_VAIN_SECONDS»)", "KEPT_SECONDS"),
-    ("shared: numbers that are held do not count", CHECK, "Allocation::Shared => «count(numbers.len())»",
-     "count(numbers.values().filter(|it| **it <= by).count())"),
+    ("shared: numbers that are held do not count", CIRCULATION,
+     "Allocation::Shared => «count(self.0.values())»",
+     "count(self.0.values().filter(|free_at| **free_at <= by))"),
     ("learnt: not which routes are gone", PLAN,
      "«self.routes_gone.insert((number.clone(), caller.clone()))»", "true"),
     ("learnt: not which numbers are gone", PLAN, "«self.numbers_gone.insert(number.clone())»", "true"),
@@ -302,16 +305,18 @@ IN_CODE = [
     ("secret: while there is none, tried as seldom as when there is", SECRET,
      "«age.min(PAUSE_WITHOUT_VALUE)»", "age"),
     ("call: as long as the table takes", RESOLVE, "timeout(«BUDGET», read)", "Duration::MAX"),
-    ("check: numbers that are not free are counted as free", CHECK, "«**it <= by»", "true"),
-    ("check: numbers that cool down do not count", CHECK,
-     "let soon = «(self.clock)().after(pool.cooldown_seconds)»", "(self.clock)()"),
-    ("check: bought with no time left", CHECK,
-     "«deadline.saturating_duration_since(Instant::now()) < TIME_TO_BUY»", "false"),
+    ("check: numbers that are not free are counted as free", CIRCULATION,
+     "Exclusive => count(self.0.values().filter(|free_at| «**free_at <= by»))", "true"),
+    ("check: numbers that cool down do not count", PURCHASES,
+     "«now.after(pool.cooldown_seconds)»", "now"),
+    ("check: bought with no time left", PURCHASES,
+     "«time_left < TIME_TO_BUY»", "false"),
     ("check: a provider is waited for longer than there is time", PROVIDER,
      "«left(deadline) <= wait»", "false"),
-    ("check: a listing that was cut short is taken for whole", CHECK, "if «listing.is_complete()»", "true"),
-    ("check: what the account has is not added", CHECK,
-     "for (number, provider_id) in «missing»", "HashMap::new()"),
+    ("check: a listing that was cut short is taken for whole", RECONCILE,
+     "if «listing.is_complete()» && row.provider", "true"),
+    ("check: what the account has is not added", RECONCILE,
+     "«!stored.contains(&owned.number)»", "false"),
 ]
 
 # Mutants that may live, and why that is harmless.

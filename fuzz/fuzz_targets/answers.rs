@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use carriers::{NumberApi, ProviderSecret};
 use libfuzzer_sys::fuzz_target;
-use masking::NumberType;
+use masking::{NumberType, Provider};
+use providers::{NumberApi, ProviderSecret};
 use tokio::runtime::{Builder, Runtime};
 
 static ANSWER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -20,10 +20,10 @@ static APIS: LazyLock<(Runtime, [NumberApi; 2])> = LazyLock::new(|| {
     let secret = r#"{"twilio":{"account_sid":"A","auth_tokens":["t"],"base_url":"URL"},"exotel":
         {"account_sid":"A","api_key":"k","api_token":"t","app_id":"1","country":"IN","base_url":"URL"}}"#;
     let secret = ProviderSecret::parse(&secret.replace("URL", &url)).0;
-    let client = carriers::client().unwrap();
-    let twilio = NumberApi::twilio(client.clone(), &secret.twilio_account.unwrap());
-    let exotel = NumberApi::exotel(client, &secret.exotel_account.unwrap());
-    (Builder::new_current_thread().enable_all().build().unwrap(), [twilio, exotel])
+    let client = providers::client().unwrap();
+    let apis = [Provider::Twilio, Provider::Exotel]
+        .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());
+    (Builder::new_current_thread().enable_all().build().unwrap(), apis)
 });
 
 /// Answers everything in the same way, one connection at a time.

@@ -2,9 +2,9 @@
 //! read can be written.
 #![no_main]
 
-use carriers::ProviderSecret;
 use libfuzzer_sys::fuzz_target;
 use masking::{CallerKey, Pools, Timestamp};
+use providers::ProviderSecret;
 
 fuzz_target!(|text: &str| {
     let _ = (Pools::parse(text), CallerKey::parse(text));

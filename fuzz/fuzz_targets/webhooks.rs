@@ -1,21 +1,40 @@
-//! Twilio's form and its signature, and Exotel's query in the way of every country.
+//! Every provider's webhook: the form and its signature, the query in the way of
+//! every country, the body in JSON.
 #![no_main]
 
 use std::sync::LazyLock;
 
-use carriers::exotel::Country;
-use carriers::{ProviderSecret, exotel, twilio};
+use http::header::HeaderMap;
 use libfuzzer_sys::fuzz_target;
+use providers::{ProviderSecret, Refusal, Request, WEBHOOKS};
 
-static SECRET: LazyLock<ProviderSecret> =
-    LazyLock::new(|| ProviderSecret::parse(r#"{"twilio":{"auth_tokens":["token"]}}"#).0);
+const COUNTRIES: [&str; 7] = ["AE", "ID", "IN", "MY", "PH", "SA", "SG"];
+
+static SECRETS: LazyLock<[ProviderSecret; 7]> = LazyLock::new(|| {
+    COUNTRIES.map(|country| {
+        let secret = r#"{"resolve":{"tokens":["token"]},"twilio":{"auth_tokens":["token"]},
+            "exotel":{"webhook_tokens":["token"],"country":"COUNTRY"}}"#;
+        ProviderSecret::parse(&secret.replace("COUNTRY", country)).0
+    })
+});
 
 fuzz_target!(|given: (&str, &[u8], &str)| {
-    let (url, body, signature) = given;
-    let tokens = SECRET.twilio_webhook.as_ref().unwrap();
-    assert!(!twilio::webhook::is_signed(tokens, url, body, signature), "it was not signed");
-    let _ = twilio::webhook::question(body);
-    for iso in Country::known() {
-        let _ = exotel::webhook::question(url, Country::parse(iso).unwrap());
+    let (query, body, signature) = given;
+    let Ok(signature) = signature.parse() else { return };
+    let headers = HeaderMap::from_iter([
+        (http::header::AUTHORIZATION, "Bearer token".parse().unwrap()),
+        (http::header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap()),
+        ("x-twilio-signature".parse().unwrap(), signature),
+    ]);
+    for webhook in WEBHOOKS {
+        let path = webhook.route().as_str().replace("{token}", "token");
+        let (_, path) = path.split_once(' ').unwrap();
+        let request = Request { url: query, path, query, headers: &headers, body };
+        for secret in &*SECRETS {
+            let admitted = webhook.admit(&request, secret);
+            let signed = path.ends_with("twilio");
+            assert!(!signed || admitted.is_err(), "it was not signed");
+            assert!(signed || admitted.err() != Some(Refusal::Unproved), "it has the token");
+        }
     }
 });

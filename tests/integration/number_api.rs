@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use carriers::{ApiError, BuyError, NumberApi, Owned, Problem, ProviderSecret, Terms};
-use masking::{Number, NumberType};
+use masking::{Number, NumberType, Pools, Provider};
+use providers::{ApiError, BuyError, NumberApi, Owned, Problem, ProviderSecret, Purpose};
 use serde_json::json;
 use support::provider::{Call, FakeProvider, Fault};
 use tokio::time::timeout;
@@ -25,13 +25,16 @@ fn at_once() -> Instant {
 }
 
 fn twilio(provider: &FakeProvider) -> NumberApi {
-    let account = secret(provider).twilio_account.expect("the part is complete");
-    NumberApi::twilio(carriers::client().expect("a client"), &account)
+    open(Provider::Twilio, &secret(provider))
 }
 
 fn exotel(provider: &FakeProvider) -> NumberApi {
-    let account = secret(provider).exotel_account.expect("the part is complete");
-    NumberApi::exotel(carriers::client().expect("a client"), &account)
+    open(Provider::Exotel, &secret(provider))
+}
+
+fn open(provider: Provider, secret: &ProviderSecret) -> NumberApi {
+    let client = providers::client().expect("a client");
+    NumberApi::open(provider, secret, &client).expect("the part is complete")
 }
 
 fn secret(provider: &FakeProvider) -> ProviderSecret {
@@ -42,7 +45,7 @@ fn secret(provider: &FakeProvider) -> ProviderSecret {
 }
 
 /// Both providers, each with a stock of its own.
-async fn providers() -> [(FakeProvider, NumberApi); 2] {
+async fn each_provider() -> [(FakeProvider, NumberApi); 2] {
     let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
     let apis = [twilio(&first), exotel(&second)];
     let [twilio, exotel] = apis;
@@ -53,14 +56,16 @@ fn number(text: &str) -> Number {
     text.parse().expect("a number")
 }
 
-fn terms() -> Terms {
-    Terms {
-        tag: TAG.to_owned(),
-        voice_url: "https://calls.example.com/calls/twilio".to_owned(),
-        fallback_url: Some("https://fallback.example.com/calls/twilio".to_owned()),
-        address_sid: Some("AD1".to_owned()),
-        bundle_sid: Some("BU1".to_owned()),
-    }
+/// Has a provider sell a number for a pool with everything that a pool may say.
+async fn buy(api: &NumberApi, text: &str, deadline: Instant) -> Result<Owned, BuyError> {
+    let pools = r#"[{"id":"in-blr","country":"IN","address_sid":"AD1","bundle_sid":"BU1"}]"#;
+    let pools = Pools::parse(pools).expect("valid pools");
+    let purpose = Purpose {
+        pool: pools.named(None).expect("the only one"),
+        tag: TAG,
+        public_base_url: "https://calls.example.com/",
+    };
+    api.buy(&number(text), &purpose, deadline).await
 }
 
 fn sorted(owned: &[Owned]) -> Vec<&str> {
@@ -79,7 +84,7 @@ fn is_status<T: std::fmt::Debug>(result: Result<T, ApiError>, expected: u16) {
 
 #[tokio::test]
 async fn lists_what_the_account_has_under_the_tag_and_nothing_else() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_owned(FIRST, TAG);
         provider.given_owned(SECOND, "vn/in-blr-2");
         provider.given_owned(THIRD, TAG);
@@ -93,7 +98,7 @@ async fn lists_what_the_account_has_under_the_tag_and_nothing_else() {
 
 #[tokio::test]
 async fn an_account_without_numbers_is_a_complete_listing() {
-    for (_, api) in providers().await {
+    for (_, api) in each_provider().await {
         let listing = api.owned(TAG, soon()).await.expect("a listing");
         assert!(listing.is_complete() && listing.numbers.is_empty());
     }
@@ -102,7 +107,7 @@ async fn an_account_without_numbers_is_a_complete_listing() {
 #[tokio::test]
 async fn reads_a_list_of_many_pages_to_its_end() {
     for count in [6, 7, 8] {
-        for (provider, api) in providers().await {
+        for (provider, api) in each_provider().await {
             provider.given_page_size(2);
             for i in 0..count {
                 provider.given_owned(&format!("+9180000010{i:02}"), TAG);
@@ -116,17 +121,34 @@ async fn reads_a_list_of_many_pages_to_its_end() {
 
 #[tokio::test]
 async fn a_list_whose_later_page_fails_is_not_complete() {
-    for (provider, api) in providers().await {
-        provider.given_page_size(1);
-        provider.given_owned(FIRST, TAG);
-        provider.given_owned(SECOND, TAG);
-        // The first page comes; the fault meets the second.
-        provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
-        provider.fail_next(Call::List, Fault::WebPage);
+    for fault in [Fault::WebPage, Fault::Status(404, 1), Fault::Status(400, 1)] {
+        for (provider, api) in each_provider().await {
+            provider.given_page_size(1);
+            provider.given_owned(FIRST, TAG);
+            provider.given_owned(SECOND, TAG);
+            // The first page comes; the fault meets the second.
+            provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
+            provider.fail_next(Call::List, fault.clone());
 
-        let listing = api.owned(TAG, soon()).await.expect("a listing");
+            let listing = api.owned(TAG, soon()).await.expect("a listing");
+            assert_eq!(sorted(&listing.numbers), [FIRST]);
+            assert!(!listing.is_complete(), "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_exist_after_a_short_one_is_the_end() {
+    for status in [400, 404] {
+        let provider = FakeProvider::start().await;
+        provider.given_page_size_is_echoed();
+        provider.given_owned(FIRST, TAG);
+        provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
+        provider.fail_next(Call::List, Fault::Status(status, 1));
+
+        let listing = exotel(&provider).owned(TAG, soon()).await.expect("a listing");
         assert_eq!(sorted(&listing.numbers), [FIRST]);
-        assert!(!listing.is_complete());
+        assert!(listing.is_complete(), "{status}");
     }
 }
 
@@ -181,7 +203,7 @@ async fn a_page_shorter_than_claimed_is_not_taken_for_the_last() {
 
 #[tokio::test]
 async fn a_number_that_can_not_be_read_leaves_the_listing_incomplete() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_owned(FIRST, TAG);
         provider.given_owned("12", TAG);
         provider.given_owned("13", "another");
@@ -195,7 +217,7 @@ async fn a_number_that_can_not_be_read_leaves_the_listing_incomplete() {
 #[tokio::test]
 async fn nonsense_is_an_error_and_never_an_empty_list() {
     for fault in [Fault::WebPage, Fault::EmptyObject] {
-        for (provider, api) in providers().await {
+        for (provider, api) in each_provider().await {
             provider.given_owned(FIRST, TAG);
             provider.fail_next(Call::List, fault.clone());
             provider.fail_next(Call::Search, fault.clone());
@@ -211,7 +233,7 @@ async fn nonsense_is_an_error_and_never_an_empty_list() {
 
 #[tokio::test]
 async fn asks_again_after_a_moment_when_the_provider_is_busy_or_unwell() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_owned(FIRST, TAG);
         provider.fail_next(Call::List, Fault::TooManyRequests(1));
         provider.fail_next(Call::List, Fault::Status(503, 20503));
@@ -225,7 +247,7 @@ async fn asks_again_after_a_moment_when_the_provider_is_busy_or_unwell() {
 
 #[tokio::test]
 async fn gives_up_when_patience_would_outlast_the_deadline() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.fail_next(Call::List, Fault::TooManyRequests(3600));
         let listing = timeout(Duration::from_secs(10), api.owned(TAG, soon())).await;
         is_status(listing.expect("it does not wait for an hour"), 429);
@@ -240,7 +262,7 @@ async fn gives_up_when_patience_would_outlast_the_deadline() {
 
 #[tokio::test]
 async fn refused_credentials_are_not_tried_again() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_password("another");
         is_status(api.owned(TAG, soon()).await, 401);
         assert_eq!(provider.calls(Call::List).len(), 1);
@@ -254,19 +276,18 @@ async fn a_token_can_be_rotated_without_a_pause() {
     let mut part = provider.twilio_part();
     part["auth_tokens"] = json!(["password-1", "password-2"]);
     let (secret, _) = ProviderSecret::parse(&json!({ "twilio": part }).to_string());
-    let account = secret.twilio_account.expect("the part is complete");
-    let api = NumberApi::twilio(carriers::client().expect("a client"), &account);
+    let api = open(Provider::Twilio, &secret);
 
     api.owned(TAG, soon()).await.expect("the first is good");
     provider.given_password("password-2");
     api.owned(TAG, soon()).await.expect("the second is good");
-    api.buy(&number(FIRST), &terms(), soon()).await.expect("bought");
+    buy(&api, FIRST, soon()).await.expect("bought");
     assert_eq!(provider.orders(), [FIRST]);
 }
 
 #[tokio::test]
 async fn finds_numbers_of_the_country_and_kind() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_available(&[FIRST, SECOND, THIRD]);
         for (number_type, twilio, exotel) in [
             (NumberType::Local, "/IN/Local.json", "/IN/Landline"),
@@ -287,13 +308,13 @@ async fn finds_numbers_of_the_country_and_kind() {
 async fn buys_a_number_with_all_that_belongs_to_it_in_one_call() {
     let provider = FakeProvider::start().await;
     provider.given_available(&[FIRST]);
-    let bought = twilio(&provider).buy(&number(FIRST), &terms(), soon()).await.expect("bought");
+    let bought = buy(&twilio(&provider), FIRST, soon()).await.expect("bought");
 
     let owned = provider.owned().remove(0);
     assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
     assert_eq!(owned.tag, TAG);
-    assert_eq!(owned.voice_url, terms().voice_url);
-    assert_eq!(Some(owned.fallback_url), terms().fallback_url);
+    assert_eq!(owned.voice_url, "https://calls.example.com/calls/twilio");
+    assert_eq!(owned.fallback_url, owned.voice_url);
     assert_eq!((owned.address_sid.as_str(), owned.bundle_sid.as_str()), ("AD1", "BU1"));
     assert_eq!(provider.calls(Call::List).len(), 0);
 }
@@ -302,7 +323,7 @@ async fn buys_a_number_with_all_that_belongs_to_it_in_one_call() {
 async fn exotel_puts_a_bought_number_on_the_flow() {
     let provider = FakeProvider::start().await;
     provider.given_available(&[FIRST]);
-    let bought = exotel(&provider).buy(&number(FIRST), &terms(), soon()).await.expect("bought");
+    let bought = buy(&exotel(&provider), FIRST, soon()).await.expect("bought");
 
     let owned = provider.owned().remove(0);
     assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
@@ -315,15 +336,15 @@ async fn exotel_puts_a_bought_number_on_the_flow() {
 
 #[tokio::test]
 async fn a_number_that_someone_else_took_is_told_from_a_refusal() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_available(&[FIRST, SECOND]);
         provider.given_taken(FIRST);
-        let taken = api.buy(&number(FIRST), &terms(), soon()).await;
+        let taken = buy(&api, FIRST, soon()).await;
         assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
 
         for status in [400, 401, 403] {
             provider.fail_next(Call::Buy, Fault::Status(status, 21631));
-            let refused = api.buy(&number(SECOND), &terms(), soon()).await;
+            let refused = buy(&api, SECOND, soon()).await;
             assert!(matches!(refused, Err(BuyError::Refused(_))), "{refused:?}");
         }
         assert!(provider.purchases().is_empty());
@@ -332,10 +353,10 @@ async fn a_number_that_someone_else_took_is_told_from_a_refusal() {
 
 #[tokio::test]
 async fn a_purchase_that_must_wait_says_for_how_long() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_available(&[FIRST]);
         provider.fail_next(Call::Buy, Fault::TooManyRequests(7));
-        match api.buy(&number(FIRST), &terms(), soon()).await {
+        match buy(&api, FIRST, soon()).await {
             Err(BuyError::RateLimited { retry_after, .. }) => {
                 assert_eq!(retry_after, Some(Duration::from_secs(7)));
             }
@@ -348,13 +369,13 @@ async fn a_purchase_that_must_wait_says_for_how_long() {
 #[tokio::test]
 async fn a_purchase_whose_answer_is_lost_is_found_and_not_repeated() {
     for fault in [Fault::Silence, Fault::Status(500, 1), Fault::WebPage, Fault::EmptyObject] {
-        for (provider, api) in providers().await {
+        for (provider, api) in each_provider().await {
             provider.given_owned(SECOND, "another");
             provider.given_available(&[FIRST]);
             provider.lose_next_sale(fault.clone());
 
             let deadline = Instant::now() + Duration::from_secs(2);
-            let bought = api.buy(&number(FIRST), &terms(), deadline).await.expect("bought");
+            let bought = buy(&api, FIRST, deadline).await.expect("bought");
             assert_eq!(bought.number.as_str(), FIRST);
             assert_eq!(bought.provider_id, provider.owned()[1].sid);
             assert_eq!((provider.orders().len(), provider.purchases().len()), (1, 1));
@@ -364,18 +385,21 @@ async fn a_purchase_whose_answer_is_lost_is_found_and_not_repeated() {
 
 #[tokio::test]
 async fn a_purchase_that_failed_is_not_taken_for_one() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_available(&[FIRST]);
         provider.fail_next(Call::Buy, Fault::Status(500, 1));
-        let failed = api.buy(&number(FIRST), &terms(), soon()).await;
-        assert!(matches!(failed, Err(BuyError::Unconfirmed(_))), "{failed:?}");
+        let failed = buy(&api, FIRST, soon()).await;
+        assert!(matches!(failed, Err(BuyError::Unconfirmed { lookup: None, .. })), "{failed:?}");
         assert_eq!(provider.calls(Call::List).len(), 1);
 
         // Now the lookup fails too.
         provider.lose_next_sale(Fault::Status(500, 1));
         provider.fail_next(Call::List, Fault::Status(403, 1));
-        let unknown = api.buy(&number(FIRST), &terms(), soon()).await;
-        assert!(matches!(unknown, Err(BuyError::Unconfirmed(_))), "{unknown:?}");
+        let unknown = buy(&api, FIRST, soon()).await;
+        assert!(
+            matches!(unknown, Err(BuyError::Unconfirmed { lookup: Some(_), .. })),
+            "{unknown:?}"
+        );
         // It was bought after all: the next listing has it.
         let listing = api.owned(TAG, soon()).await.expect("a listing");
         assert_eq!(sorted(&listing.numbers), [FIRST]);
@@ -384,20 +408,20 @@ async fn a_purchase_that_failed_is_not_taken_for_one() {
 
 #[tokio::test]
 async fn a_number_that_serves_something_else_is_not_mistaken_for_the_one_ordered() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_owned(FIRST, "another");
         provider.fail_next(Call::Buy, Fault::Status(500, 1));
-        let taken = api.buy(&number(FIRST), &terms(), soon()).await;
+        let taken = buy(&api, FIRST, soon()).await;
         assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
     }
 }
 
 #[tokio::test]
 async fn nothing_is_ordered_when_there_is_no_time_or_no_connection() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.given_available(&[FIRST]);
-        let late = api.buy(&number(FIRST), &terms(), Instant::now()).await;
-        assert!(matches!(late, Err(BuyError::Unconfirmed(_))), "{late:?}");
+        let late = buy(&api, FIRST, Instant::now()).await;
+        assert!(matches!(late, Err(BuyError::Unconfirmed { lookup: None, .. })), "{late:?}");
         assert!(provider.orders().is_empty());
     }
     // The port is one that nothing listens on.
@@ -405,11 +429,10 @@ async fn nothing_is_ordered_when_there_is_no_time_or_no_connection() {
         "account_sid": "AC1", "auth_tokens": ["a"], "base_url": "http://127.0.0.1:1",
     });
     let (secret, _) = ProviderSecret::parse(&json!({ "twilio": part }).to_string());
-    let account = secret.twilio_account.expect("the part is complete");
-    let api = NumberApi::twilio(carriers::client().expect("a client"), &account);
-    match api.buy(&number(FIRST), &terms(), at_once()).await {
-        Err(BuyError::Unconfirmed(error)) => {
-            assert!(matches!(error.problem, Problem::NotReached(_)), "{error:?}");
+    let api = open(Provider::Twilio, &secret);
+    match buy(&api, FIRST, at_once()).await {
+        Err(BuyError::Unconfirmed { source, .. }) => {
+            assert!(matches!(source.problem, Problem::NotReached(_)), "{source:?}");
         }
         other => panic!("{other:?}"),
     }
@@ -417,12 +440,12 @@ async fn nothing_is_ordered_when_there_is_no_time_or_no_connection() {
 
 #[tokio::test]
 async fn an_error_quotes_neither_credentials_nor_the_account() {
-    for (provider, api) in providers().await {
+    for (provider, api) in each_provider().await {
         provider.fail_next(Call::List, Fault::Silence);
         provider.fail_next(Call::Buy, Fault::Status(400, 21631));
         let errors = [
             format!("{:?}", api.owned(TAG, at_once()).await.expect_err("silence")),
-            format!("{:?}", api.buy(&number(FIRST), &terms(), soon()).await.expect_err("refused")),
+            format!("{:?}", buy(&api, FIRST, soon()).await.expect_err("refused")),
             format!("{api:?}"),
         ];
         for error in &errors {

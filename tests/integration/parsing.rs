@@ -16,24 +16,24 @@ use std::time::{Duration, Instant};
 
 use aws_lambda_events::sqs::SqsMessage;
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use carriers::exotel::Country;
-use carriers::{NumberApi, ProviderSecret, Terms, Tokens, exotel, twilio};
 use masking::{
     Assignment, CallerId, CallerKey, EventKind, Number, NumberType, OrderEvent, OrderId,
-    Participant, Phone, PoolMessage, Pools, Role, Timestamp,
+    Participant, Phone, PoolMessage, Pools, Provider, Role, Timestamp,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::string::{RegexGeneratorStrategy, string_regex};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use providers::{NumberApi, ProviderSecret, Purpose, Question, Refusal, Request};
 use serde_json::{Map, Value, json};
 use support::World;
 use support::database::{self, Row, TABLES};
-use support::provider::{ACCOUNT, API_KEY, PASSWORD};
+use support::provider::exotel::API_KEY;
+use support::provider::{ACCOUNT, PASSWORD};
 use support::world::{EXOTEL_TOKEN, FIRST, TWILIO_TOKEN, assigned, event};
 use tokio::net::TcpListener;
 
@@ -742,11 +742,9 @@ fn what_is_wrong_in_one_part_of_the_provider_secret_harms_no_other() {
                 ProviderSecret::default().updated(&text.to_string()).0,
             ] {
                 let same = [
-                    ("resolve", secret.resolve == right.resolve),
-                    ("twilio", secret.twilio_webhook == right.twilio_webhook),
-                    ("twilio", secret.twilio_account == right.twilio_account),
-                    ("exotel", secret.exotel_webhook == right.exotel_webhook),
-                    ("exotel", secret.exotel_account == right.exotel_account),
+                    ("resolve", secret.switch == right.switch),
+                    ("twilio", secret.twilio == right.twilio),
+                    ("exotel", secret.exotel == right.exotel),
                 ];
                 assert!(same.iter().all(|(name, same)| *name == part || *same), "{part}");
             }
@@ -843,6 +841,15 @@ fn whatever_is_read_as_a_moment_can_be_written() {
     });
 }
 
+/// Asks on the route of the request's path.
+fn admitted(
+    method: &Method,
+    request: &Request<'_>,
+    secret: &ProviderSecret,
+) -> Result<Question, Refusal> {
+    providers::webhook(method, request.path).unwrap().admit(request, secret)
+}
+
 /// Countries, their calling codes, whether a trunk prefix is dialled, and how long
 /// national numbers are.
 const COUNTRIES: [(&str, &str, bool, &[usize]); 7] = [
@@ -877,7 +884,9 @@ fn exotel_may_write_the_same_number_in_the_way_of_any_country() {
         if !ambiguous {
             spellings.push(national);
         }
-        let country = Country::parse(iso).unwrap();
+        let part = json!({ "webhook_tokens": [EXOTEL_TOKEN], "country": iso });
+        let secret = ProviderSecret::parse(&json!({ "exotel": part }).to_string()).0;
+        let (path, headers) = (format!("/calls/exotel/{EXOTEL_TOKEN}"), HeaderMap::new());
         for spelling in spellings {
             let encoded = form_urlencoded::Serializer::new(String::new())
                 .append_pair("CallFrom", &spelling)
@@ -888,8 +897,10 @@ fn exotel_may_write_the_same_number_in_the_way_of_any_country() {
                 if query.contains("=+") && !trunk {
                     continue;
                 }
-                let question = exotel::webhook::question(&query, country);
-                let Some((caller, called)) = question.parties() else { panic!("{iso} {query}") };
+                let request =
+                    Request { url: "", path: &path, query: &query, headers: &headers, body: b"" };
+                let question = admitted(&Method::GET, &request, &secret).unwrap();
+                let Some((caller, called)) = question.parties else { panic!("{iso} {query}") };
                 let read = (caller.reveal(), called.as_str());
                 assert_eq!(read, (expected.as_str(), expected.as_str()), "{iso} {query}");
             }
@@ -1120,16 +1131,23 @@ fn the_agent_is_rung_for_nobody_but_the_customer() {
 
 // ---------------------------------------------------------------- Signatures
 
-fn tokens(token: &str) -> Tokens {
-    let secret = json!({ "twilio": { "auth_tokens": [token] } });
-    ProviderSecret::parse(&secret.to_string()).0.twilio_webhook.unwrap()
-}
-
 type Form = BTreeMap<String, String>;
 
 fn is_signed(token: &str, url: &str, form: &Form, signature: &str) -> bool {
+    let secret = json!({ "twilio": { "auth_tokens": [token] } });
+    let secret = ProviderSecret::parse(&secret.to_string()).0;
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    twilio::webhook::is_signed(&tokens(token), url, body.as_bytes(), signature)
+    let Ok(signature) = HeaderValue::from_str(signature) else { return false };
+    let headers = HeaderMap::from_iter([
+        (HeaderName::from_static("x-twilio-signature"), signature),
+        (
+            HeaderName::from_static("content-type"),
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        ),
+    ]);
+    let (path, query, body) = ("/calls/twilio", "", body.as_bytes());
+    let request = Request { url, path, query, headers: &headers, body };
+    admitted(&Method::POST, &request, &secret).is_ok()
 }
 
 /// A URL in its parts: authority without port, port, path and query.
@@ -1351,17 +1369,14 @@ fn whatever_a_provider_answers_its_list_is_whole_only_if_it_says_so_and_no_phone
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let odd = runtime.block_on(Odd::start());
     let secret = ProviderSecret::parse(&odd.secret().to_string()).0;
-    let client = carriers::client().unwrap();
-    let apis = [
-        NumberApi::twilio(client.clone(), &secret.twilio_account.unwrap()),
-        NumberApi::exotel(client, &secret.exotel_account.unwrap()),
-    ];
-    let terms = Terms {
-        tag: TAG.to_owned(),
-        voice_url: "https://calls.example.com/calls/twilio".to_owned(),
-        fallback_url: None,
-        address_sid: None,
-        bundle_sid: None,
+    let client = providers::client().unwrap();
+    let apis = [Provider::Twilio, Provider::Exotel]
+        .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());
+    let pools = Pools::parse(r#"[{"id":"in-blr"}]"#).unwrap();
+    let purpose = Purpose {
+        pool: pools.named(None).unwrap(),
+        tag: TAG,
+        public_base_url: "https://calls.example.com",
     };
     let number: Number = "+918000000001".parse().unwrap();
     check(80, reply(), |reply| {
@@ -1380,7 +1395,7 @@ fn whatever_a_provider_answers_its_list_is_whole_only_if_it_says_so_and_no_phone
                     Ok(numbers) => assert!(numbers.len() <= 3),
                     Err(error) => write!(told, "{error} {}", error.problem).unwrap(),
                 }
-                match api.buy(&number, &terms, soon()).await {
+                match api.buy(&number, &purpose, soon()).await {
                     Ok(owned) => assert_eq!(owned.number, number),
                     Err(error) => write!(told, "{error}").unwrap(),
                 }

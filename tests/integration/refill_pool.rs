@@ -106,7 +106,11 @@ async fn a_withdrawn_number_is_back_when_it_is_imported_again() {
         assert!(is_done(&world.when_pool_told(&withdraw).await));
         assert_eq!(world.free_numbers().await, [number(2)]);
     }
-    assert!(is_done(&world.when_pool_told(&import("id-jkt", &[number(1)])).await));
+    let log = world.log();
+    assert!(log.contains(r#""withdrawn":1,"not_of_the_pool":1"#), "{log}");
+    assert!(is_done(&world.when_pool_told(&import("id-jkt", &[number(1), number(2)])).await));
+    let log = world.log();
+    assert!(log.contains(r#""added":0,"put_back":1,"known":1,"of_another_pool":0"#), "{log}");
     assert_eq!(world.free_numbers().await, [number(1), number(2)]);
 }
 
@@ -137,6 +141,7 @@ async fn a_check_of_a_pool_that_is_filled_by_hand_says_how_many_are_free() {
         log.contains(r#""message":"checked a pool","pool":"id-jkt","free":3,"numbers":5"#),
         "{log}"
     );
+    assert!(!log.contains("the provider secret has no account"), "nothing is rented: {log}");
 }
 
 #[tokio::test]
@@ -147,6 +152,9 @@ async fn messages_come_again_while_the_tables_do_not_answer_but_a_check_never_do
     let withdraw = json!({"type": "pool.withdraw", "pool": "id-jkt", "numbers": [number(1)]});
     assert_eq!(world.when_pool_told(&withdraw).await.again, 1);
     assert!(is_done(&world.when_pool_told(&check("id-jkt")).await));
+    let log = world.log();
+    assert!(log.contains("a check stopped: the table did not answer"), "{log}");
+    assert!(!log.contains("checked a pool"), "{log}");
 }
 
 #[tokio::test]
@@ -172,6 +180,13 @@ async fn a_pool_is_bought_up_to_its_target_with_tag_and_webhooks() {
         }
         assert!(is_done(&world.when_pool_told(&check("us")).await));
         assert_eq!(provider.purchases().len(), 5, "a full pool buys nothing");
+        assert_eq!(provider.calls(Call::Search).len(), 1, "and does not look for any");
+        let log = world.log();
+        assert!(
+            log.contains(r#""free":5,"numbers":5,"added":0,"withdrawn":0,"bought":5"#),
+            "{log}"
+        );
+        assert!(!log.contains("too few numbers for sale"), "{log}");
     }
 }
 
@@ -213,6 +228,8 @@ async fn what_the_account_has_and_the_table_lacks_is_added_before_anything_is_bo
     provider.given_owned("+14155550199", "another-stack/us");
     world.when_pool_told(&check("us")).await;
     assert_eq!(provider.purchases().len(), 2);
+    let log = world.log();
+    assert!(log.contains(r#""free":5,"numbers":5,"added":3,"withdrawn":0,"bought":2"#), "{log}");
     let free = world.free_numbers().await;
     assert_eq!(free.len(), 5);
     assert!(!free.contains(&"+14155550199".to_owned()));
@@ -230,7 +247,9 @@ async fn what_the_account_lost_is_withdrawn_and_what_was_imported_by_hand_stays(
     let free = world.free_numbers().await;
     assert!(!free.contains(&lost), "{free:?}");
     assert!(free.contains(&number(0)));
-    assert!(world.log().contains("withdrew a number that the account lost"));
+    let log = world.log();
+    assert!(log.contains("withdrew a number that the account lost"), "{log}");
+    assert!(log.contains(r#""numbers":5,"added":0,"withdrawn":1,"bought":1"#), "{log}");
 }
 
 #[tokio::test]
@@ -301,6 +320,33 @@ async fn a_provider_in_trouble_stops_a_check_with_the_call_and_the_code() {
         world.when_pool_told(&check("us")).await;
         assert_eq!(provider.purchases().len(), 5, "the next check goes on");
     }
+}
+
+#[tokio::test]
+async fn a_purchase_that_was_neither_confirmed_nor_looked_up_is_found_by_the_next_check() {
+    let (world, provider) = world_with_provider("twilio", "US").await;
+    given_for_sale(&provider, &us_numbers(0..9));
+    provider.lose_next_sale(Fault::Status(500, 0));
+    // The first list is the check's own.
+    provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
+    provider.fail_next(Call::List, Fault::Status(403, 20003));
+    assert!(is_done(&world.when_pool_told(&check("us")).await));
+    let log = world.log();
+    assert!(log.contains("an unanswered purchase could not be looked up"), "{log}");
+    assert!(log.contains("a check stopped buying"), "{log}");
+    world.when_pool_told(&check("us")).await;
+    assert_eq!((provider.purchases().len(), world.free_numbers().await.len()), (5, 5));
+}
+
+#[tokio::test]
+async fn a_provider_without_enough_numbers_sells_what_it_has() {
+    let (world, provider) = world_with_provider("exotel", "IN").await;
+    given_for_sale(&provider, &["+918000000001".to_owned(), "+918000000002".to_owned()]);
+    assert!(is_done(&world.when_pool_told(&check("us")).await));
+    assert_eq!(world.free_numbers().await.len(), 2);
+    let log = world.log();
+    assert!(log.contains("the provider has too few numbers for sale"), "{log}");
+    assert!(log.contains(r#""short_of":3"#), "{log}");
 }
 
 #[tokio::test]

@@ -345,6 +345,28 @@ async fn another_path_is_not_found() {
 }
 
 #[tokio::test]
+async fn the_api_has_a_route_for_each_webhook_and_no_other() {
+    let template = include_str!("../../infra/template.yaml");
+    let keys = template.lines().filter_map(|line| line.trim().strip_prefix("RouteKey: "));
+    let mut keys: Vec<&str> = keys.collect();
+    let mut routes: Vec<&str> = providers::WEBHOOKS.iter().map(|it| it.route().as_str()).collect();
+    keys.sort_unstable();
+    routes.sort_unstable();
+    assert_eq!(keys, routes);
+}
+
+#[tokio::test]
+async fn a_call_id_that_could_be_a_phone_is_not_logged() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    for call_id in ["628-1211-112222", "1234567", "id-6281211112222"] {
+        let body = json!({"caller": CUSTOMER, "called": agent_number, "call_id": call_id});
+        let authorization = format!("Bearer {SWITCH_TOKEN}");
+        assert_eq!(world.when_switch_asks(&body.to_string(), &authorization).await.0, 200);
+        assert!(!world.log().contains(call_id), "{}", world.log());
+    }
+}
+
+#[tokio::test]
 async fn each_call_is_logged_with_its_reason_and_its_id() {
     let (world, _, agent_number) = world_with_an_order().await;
     world.when_called(CUSTOMER, &agent_number).await;

@@ -22,9 +22,9 @@ pub mod rows;
 pub mod stack;
 pub mod story;
 #[cfg(feature = "world")]
-pub mod twilio;
-#[cfg(feature = "world")]
 pub mod world;
 
+#[cfg(feature = "world")]
+pub use self::provider::twilio;
 #[cfg(feature = "world")]
 pub use self::world::World;

@@ -1,5 +1,5 @@
-//! A telecom provider in the test's own process: the number APIs of Twilio and
-//! of Exotel, on one stock of numbers, over real HTTP.
+//! A telecom provider in the test's own process: one stock of numbers, over real
+//! HTTP, with a number API in the form of each provider that there is.
 //!
 //! It remembers what was bought, and can be made to fail the way providers do:
 //! above all, by selling a number and losing the answer.
@@ -9,25 +9,24 @@
     reason = "a test stops at the first surprise"
 )]
 
+pub mod exotel;
+pub mod twilio;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::Json;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Form, Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// The account's id, at both providers.
+/// The account's id, at every provider.
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
-/// Exotel's user name; Twilio's is the account's id.
-pub const API_KEY: &str = "key-1";
-/// The password, at both providers, until another is given.
+/// The password, at every provider, until another is given.
 pub const PASSWORD: &str = "password-1";
 
 /// A provider, serving until the test ends.
@@ -127,26 +126,7 @@ impl FakeProvider {
                 next_page: None,
             })),
         };
-        let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
-        let exotel_account = format!("/v2_beta/Accounts/{ACCOUNT}");
-        let app = Router::new()
-            .route(
-                &format!("{account}/IncomingPhoneNumbers.json"),
-                get(twilio_list).post(twilio_buy),
-            )
-            .route(
-                &format!("{account}/AvailablePhoneNumbers/{{country}}/{{kind}}"),
-                get(twilio_search),
-            )
-            .route(
-                &format!("{exotel_account}/IncomingPhoneNumbers"),
-                get(exotel_list).post(exotel_buy),
-            )
-            .route(
-                &format!("{exotel_account}/AvailablePhoneNumbers/{{country}}/{{kind}}"),
-                get(exotel_search),
-            )
-            .with_state(provider.clone());
+        let app = twilio::routes().merge(exotel::routes()).with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         provider
     }
@@ -154,19 +134,6 @@ impl FakeProvider {
     /// Where it listens.
     pub fn base_url(&self) -> &str {
         &self.base_url
-    }
-
-    /// The `twilio` part of the provider secret that leads here.
-    pub fn twilio_part(&self) -> Value {
-        json!({ "account_sid": ACCOUNT, "auth_tokens": [PASSWORD], "base_url": self.base_url })
-    }
-
-    /// The `exotel` part of the provider secret that leads here.
-    pub fn exotel_part(&self) -> Value {
-        json!({
-            "account_sid": ACCOUNT, "api_key": API_KEY, "api_token": PASSWORD, "app_id": "42",
-            "country": "IN", "subdomain": "api.exotel.com", "base_url": self.base_url,
-        })
     }
 
     /// Puts numbers up for sale.
@@ -200,17 +167,17 @@ impl FakeProvider {
         self.stock().page_size = most;
     }
 
-    /// Answers every request for a page of Exotel's list with the first one.
+    /// Answers every request for a page that is named by its number with the first one.
     pub fn given_pages_are_ignored(&self) {
         self.stock().pages_ignored = true;
     }
 
-    /// Claims that the pages of Exotel's list are of the size that was asked for.
+    /// Claims that a list's pages are of the size that was asked for.
     pub fn given_page_size_is_echoed(&self) {
         self.stock().size_echoed = true;
     }
 
-    /// Says this about the next page in every answer of Twilio's list.
+    /// Says this about the next page in every list that says where it is.
     pub fn given_next_page(&self, uri: Value) {
         self.stock().next_page = Some(uri);
     }
@@ -315,20 +282,6 @@ impl OwnedNumber {
             bundle_sid: value("BundleSid"),
         }
     }
-
-    fn twilio(&self) -> Value {
-        json!({
-            "sid": self.sid, "account_sid": ACCOUNT, "phone_number": self.number,
-            "friendly_name": self.tag, "voice_url": self.voice_url, "status": "in-use",
-        })
-    }
-
-    fn exotel(&self) -> Value {
-        json!({
-            "sid": self.sid, "phone_number": national(&self.number),
-            "friendly_name": self.tag, "country": "IN",
-        })
-    }
 }
 
 impl Fault {
@@ -351,7 +304,7 @@ impl Fault {
     }
 }
 
-/// An error body that either provider's client can read.
+/// An error body that every provider's client can read.
 fn refusal(status: u16, code: i64) -> Response {
     let body = json!({
         "code": code, "status": status, "message": "refused",
@@ -360,105 +313,6 @@ fn refusal(status: u16, code: i64) -> Response {
     (StatusCode::from_u16(status).expect("a status"), Json(body)).into_response()
 }
 
-/// Writes an Indian number as it is dialled there, as Exotel does.
-fn national(number: &str) -> String {
-    number.strip_prefix("+91").map_or(number.to_owned(), |rest| format!("0{rest}"))
-}
-
 fn number_in(query: &Parameters, name: &str) -> usize {
     query.get(name).and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-async fn twilio_list(
-    State(provider): State<FakeProvider>,
-    uri: Uri,
-    Query(query): Query<Parameters>,
-    headers: HeaderMap,
-) -> Result<Response, Response> {
-    provider.admit(Call::List, &uri, ACCOUNT, &headers).await?;
-    let stock = provider.stock();
-    let fits = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
-    let all: Vec<Value> = (stock.owned.iter())
-        .filter(|owned| fits("FriendlyName", &owned.tag) && fits("PhoneNumber", &owned.number))
-        .map(OwnedNumber::twilio)
-        .collect();
-    let page = number_in(&query, "Page");
-    let size = number_in(&query, "PageSize").clamp(1, stock.page_size);
-    let numbers: Vec<&Value> = all.iter().skip(page * size).take(size).collect();
-    let next = ((page + 1) * size < all.len()).then(|| {
-        let filter = query.get("FriendlyName").map(|tag| format!("&FriendlyName={tag}"));
-        let filter = filter.unwrap_or_default();
-        format!("{}?PageSize={size}&Page={}{filter}&PageToken=PA1", uri.path(), page + 1)
-    });
-    let next = stock.next_page.clone().unwrap_or(json!(next));
-    let answer = json!({
-        "incoming_phone_numbers": numbers, "page": page, "page_size": size, "next_page_uri": next,
-    });
-    Ok(Json(answer).into_response())
-}
-
-async fn twilio_search(
-    State(provider): State<FakeProvider>,
-    uri: Uri,
-    Path(_): Path<(String, String)>,
-    Query(query): Query<Parameters>,
-    headers: HeaderMap,
-) -> Result<Response, Response> {
-    provider.admit(Call::Search, &uri, ACCOUNT, &headers).await?;
-    let stock = provider.stock();
-    let found = stock.for_sale.iter().take(number_in(&query, "PageSize").max(1));
-    let found: Vec<Value> = found.map(|number| json!({ "phone_number": number })).collect();
-    Ok(Json(json!({ "available_phone_numbers": found, "uri": uri.path() })).into_response())
-}
-
-async fn twilio_buy(
-    State(provider): State<FakeProvider>,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<Parameters>,
-) -> Result<Response, Response> {
-    provider.admit(Call::Buy, &uri, ACCOUNT, &headers).await?;
-    let owned = provider.sell(&form).ok_or_else(|| refusal(400, 21422))?;
-    let sale = (StatusCode::CREATED, Json(owned.twilio())).into_response();
-    Ok(provider.confirm(sale).await)
-}
-
-async fn exotel_list(
-    State(provider): State<FakeProvider>,
-    uri: Uri,
-    Query(query): Query<Parameters>,
-    headers: HeaderMap,
-) -> Result<Response, Response> {
-    provider.admit(Call::List, &uri, API_KEY, &headers).await?;
-    let stock = provider.stock();
-    let page = if stock.pages_ignored { 0 } else { number_in(&query, "Page") };
-    let size = number_in(&query, "PageSize").clamp(1, stock.page_size);
-    let numbers = stock.owned.iter().skip(page * size).take(size);
-    let numbers: Vec<Value> = numbers.map(OwnedNumber::exotel).collect();
-    let size = if stock.size_echoed { number_in(&query, "PageSize") } else { size };
-    let answer = json!({ "page": page, "page_size": size, "incoming_phone_numbers": numbers });
-    Ok(Json(answer).into_response())
-}
-
-async fn exotel_search(
-    State(provider): State<FakeProvider>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Response> {
-    provider.admit(Call::Search, &uri, API_KEY, &headers).await?;
-    let found: Vec<Value> = (provider.stock().for_sale.iter())
-        .map(|number| json!({ "phone_number": national(number), "country": "IN" }))
-        .collect();
-    Ok(Json(found).into_response())
-}
-
-async fn exotel_buy(
-    State(provider): State<FakeProvider>,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<Parameters>,
-) -> Result<Response, Response> {
-    provider.admit(Call::Buy, &uri, API_KEY, &headers).await?;
-    let owned = provider.sell(&form).ok_or_else(|| refusal(409, 1409))?;
-    Ok(provider.confirm(Json(owned.exotel()).into_response()).await)
 }

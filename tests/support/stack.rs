@@ -183,7 +183,7 @@ impl Stack {
             dead_refills: mailbox(Queue::Refill, "the refill queue's dead letters").await?,
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
-            http: carriers::client().map_err(Surprise::of("an HTTP client"))?,
+            http: providers::client().map_err(Surprise::of("an HTTP client"))?,
             outputs,
             api_base: variable("VN_API_BASE")?,
             api_domain: variable("VN_API_DOMAIN")?,

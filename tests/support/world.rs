@@ -423,7 +423,7 @@ fn order_and_pool_functions(
         stack_name: "masking".to_owned(),
         public_base_url: "https://calls.example.com".to_owned(),
     };
-    let http = carriers::client().expect("a client");
+    let http = providers::client().expect("a client");
     (
         AssignNumbers::new(assign, dynamodb.clone(), aws.sqs(), aws.secrets(), clock.clone()),
         RefillPool::new(refill, dynamodb.clone(), aws.sqs(), aws.secrets(), http, clock),

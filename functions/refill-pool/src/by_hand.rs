@@ -63,3 +63,18 @@ fn named(numbers: &[&Number]) -> String {
     let more = if NAMED < numbers.len() { " …" } else { "" };
     format!("{}{more}", names.join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_names_the_first_numbers_and_says_if_there_are_more() {
+        let numbers: Vec<Number> =
+            (10..=30).map(|n| format!("+6221500{n}").parse().unwrap()).collect();
+        let numbers: Vec<&Number> = numbers.iter().collect();
+        assert_eq!(named(&numbers[..2]), "+622150010 +622150011");
+        assert!(named(&numbers[..20]).ends_with(" +622150029"));
+        assert!(named(&numbers).ends_with(" +622150029 …"));
+    }
+}

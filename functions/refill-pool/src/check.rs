@@ -3,74 +3,74 @@
 //! What the provider's account has under the pool's tag is the truth about what is
 //! rented; the table is brought into line with it before anything is bought, so
 //! that a crash between paying and storing loses nothing and buys nothing twice.
+//! What is to be done is decided in `reconcile.rs` and `purchases.rs`; here it is done.
 
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use carriers::{ApiError, BuyError, Listing, NumberApi, Terms};
 use lambda_support::Chain;
-use masking::{Allocation, Number, Pool, Provider, Timestamp};
+use masking::{Number, Pool, Provider};
 use masking_store::StoreError;
+use providers::{ApiError, BuyError, Listing, NumberApi, Owned, Purpose};
+use tracing::field::display;
 
+use crate::circulation::Circulation;
 use crate::handler::{RefillPool, for_each};
+use crate::purchases::{Step, candidates, next_step, shortfall};
+use crate::reconcile::{Reconciliation, numbers_to_read, reconcile};
 use crate::tag;
 
-/// A purchase is not begun with less time than this.
-const TIME_TO_BUY: Duration = Duration::from_secs(10);
-/// Numbers searched for beyond those needed, since others buy too.
-const SPARE_CANDIDATES: usize = 10;
-
-/// What a check found and did, for the log.
-#[derive(Debug, Default)]
-struct Checked {
+/// A check under way: what it found, and what it did so far.
+struct Check<'a> {
+    function: &'a RefillPool,
+    pool: &'a Pool,
+    deadline: Instant,
+    circulation: Circulation,
     added: usize,
     withdrawn: usize,
     bought: usize,
 }
 
-/// When each number of a pool is free; what was withdrawn is left out.
-type Availability = HashMap<Number, Timestamp>;
+/// Why a check stops before it is through.
+enum Stop {
+    Table(StoreError),
+    Provider(ApiError),
+    Purchase(BuyError),
+    NoCountry,
+    OutOfTime,
+}
 
 impl RefillPool {
     /// Brings a pool back to its target, as far as its provider and the time allow.
     /// What goes wrong is logged; the next check goes on from there.
     pub(crate) async fn check(&self, pool: &Pool, deadline: Instant) {
-        let mut checked = Checked::default();
-        let mut numbers = match self.in_circulation(pool).await {
-            Ok(numbers) => numbers,
-            Err(error) => return log_store_error(pool, &error),
+        let circulation = match self.numbers.in_circulation(pool).await {
+            Ok(rows) => Circulation::from_iter(rows),
+            Err(error) => return Stop::Table(error).log(pool),
+        };
+        let mut check = Check {
+            function: self,
+            pool,
+            deadline,
+            circulation,
+            added: 0,
+            withdrawn: 0,
+            bought: 0,
         };
         if let Some(api) = self.number_api(pool).await
-            && let Err(error) = self.refill(pool, &api, &mut numbers, &mut checked, deadline).await
+            && let Err(stop) = check.refill(&api).await
         {
-            log_store_error(pool, &error);
+            stop.log(pool);
         }
-        let free = usable(pool, &numbers, self.now());
-        let Checked { added, withdrawn, bought } = checked;
-        tracing::info!(pool = %pool.id, free, numbers = numbers.len(), added, withdrawn, bought, "checked a pool");
-    }
-
-    async fn in_circulation(&self, pool: &Pool) -> Result<Availability, StoreError> {
-        let rows = self.numbers.in_circulation(pool).await?;
-        Ok(rows.into_iter().map(|row| (row.number, row.available_at)).collect())
+        check.log();
     }
 
     /// The API of the pool's provider; none for a pool that is filled by hand, or
     /// while the secret has no account.
     async fn number_api(&self, pool: &Pool) -> Option<NumberApi> {
         // A check runs every few minutes: it may as well have the secret as it is now.
-        let providers = self.providers.fresh().await;
-        let providers = providers.as_deref();
-        let api = match pool.provider {
-            Provider::Manual => return None,
-            Provider::Twilio => providers
-                .and_then(|it| it.twilio_account.as_ref())
-                .map(|account| NumberApi::twilio(self.http.clone(), account)),
-            Provider::Exotel => providers
-                .and_then(|it| it.exotel_account.as_ref())
-                .map(|account| NumberApi::exotel(self.http.clone(), account)),
-        };
-        if api.is_none() {
+        let secret = self.providers.fresh().await.unwrap_or_default();
+        let api = NumberApi::open(pool.provider, &secret, &self.http);
+        if api.is_none() && pool.provider != Provider::Manual {
             tracing::error!(
                 pool = %pool.id,
                 provider = ?pool.provider,
@@ -79,185 +79,126 @@ impl RefillPool {
         }
         api
     }
+}
 
-    async fn refill(
-        &self,
-        pool: &Pool,
-        api: &NumberApi,
-        numbers: &mut Availability,
-        checked: &mut Checked,
-        deadline: Instant,
-    ) -> Result<(), StoreError> {
-        let tag = tag::of(&self.stack_name, &pool.id);
-        let listing = match api.owned(&tag, deadline).await {
-            Ok(listing) => listing,
-            Err(error) => {
-                log_api_error(pool, &error);
-                return Ok(());
-            }
-        };
-        self.reconcile(pool, &listing, numbers, checked).await?;
+impl Check<'_> {
+    async fn refill(&mut self, api: &NumberApi) -> Result<(), Stop> {
+        let tag = tag::of(&self.function.stack_name, &self.pool.id);
+        let listing = api.owned(&tag, self.deadline).await.map_err(Stop::Provider)?;
+        self.reconcile(&listing).await.map_err(Stop::Table)?;
+        let owned = listing.numbers.len();
         // How many the account holds is only known from a whole listing.
-        if let Some(error) = &listing.cut_short {
-            log_api_error(pool, error);
-            return Ok(());
+        if let Some(error) = listing.cut_short {
+            return Err(Stop::Provider(error));
         }
-        let soon = self.now().after(pool.cooldown_seconds);
-        let shortfall = pool.shortfall(usable(pool, numbers, soon), count(listing.numbers.len()));
-        self.buy(pool, api, tag, shortfall, numbers, checked, deadline).await
+        let shortfall = shortfall(self.pool, &self.circulation, owned, self.function.now());
+        self.buy(api, &tag, shortfall).await
     }
 
-    /// Adds what the account has and the table lacks, and withdraws what a whole
-    /// listing no longer has: it may be someone else's by now.
-    async fn reconcile(
-        &self,
-        pool: &Pool,
-        listing: &Listing,
-        numbers: &mut Availability,
-        checked: &mut Checked,
-    ) -> Result<(), StoreError> {
-        let now = self.now();
-        let owned: Vec<Number> = listing.numbers.iter().map(|owned| owned.number.clone()).collect();
-        let mut missing: HashMap<_, _> = listing
-            .numbers
-            .iter()
-            .map(|owned| (&owned.number, owned.provider_id.as_str()))
-            .collect();
-        // The index lags; these rows do not.
-        for row in self.numbers.rows(&owned).await? {
-            missing.remove(&row.number);
-            if row.in_circulation {
-                numbers.insert(row.number, row.available_at);
-            } else {
-                numbers.remove(&row.number);
-            }
+    async fn reconcile(&mut self, listing: &Listing) -> Result<(), StoreError> {
+        let rows = self.function.numbers.rows(&numbers_to_read(&self.circulation, listing)).await?;
+        let indexed = std::mem::take(&mut self.circulation);
+        let Reconciliation { circulation, add, withdraw } =
+            reconcile(self.pool.provider, indexed, rows, listing);
+        self.circulation = circulation;
+        for owned in &add {
+            self.add(owned).await?;
+            self.added += 1;
         }
-        for (number, provider_id) in missing {
-            self.numbers.add(pool, number, provider_id, now).await?;
-            numbers.insert(number.clone(), now);
-            checked.added += 1;
-        }
+        self.withdraw(&withdraw).await
+    }
 
-        if listing.is_complete() {
-            let owned: HashSet<&Number> = owned.iter().collect();
-            let absent: Vec<Number> =
-                numbers.keys().filter(|number| !owned.contains(number)).cloned().collect();
-            let rows = self.numbers.rows(&absent).await?;
-            let lost = rows.iter().filter(|row| row.provider == Some(pool.provider));
-            let lost: Vec<&Number> = lost.map(|row| &row.number).collect();
-            let provider = Some(pool.provider);
-            let withdraw = async |number| self.numbers.withdraw(&pool.id, number, provider).await;
-            for_each(lost.iter().copied(), withdraw).await?;
-            for number in lost {
-                tracing::warn!(pool = %pool.id, %number, "withdrew a number that the account lost");
-                numbers.remove(number);
-                checked.withdrawn += 1;
-            }
+    async fn add(&mut self, owned: &Owned) -> Result<(), StoreError> {
+        let Owned { number, provider_id } = owned;
+        let now = self.function.now();
+        self.function.numbers.add(self.pool, number, provider_id, now).await?;
+        self.circulation.insert(number.clone(), now);
+        Ok(())
+    }
+
+    async fn withdraw(&mut self, lost: &[Number]) -> Result<(), StoreError> {
+        let Self { function, pool, .. } = *self;
+        let provider = Some(pool.provider);
+        let withdraw = async |number| function.numbers.withdraw(&pool.id, number, provider).await;
+        for_each(lost, withdraw).await?;
+        for number in lost {
+            tracing::warn!(pool = %pool.id, %number, "withdrew a number that the account lost");
+            self.circulation.remove(number);
+            self.withdrawn += 1;
         }
         Ok(())
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a purchase is made of; nobody else calls it"
-    )]
-    async fn buy(
-        &self,
-        pool: &Pool,
-        api: &NumberApi,
-        tag: String,
-        shortfall: u64,
-        numbers: &mut Availability,
-        checked: &mut Checked,
-        deadline: Instant,
-    ) -> Result<(), StoreError> {
-        let shortfall = usize::try_from(shortfall).unwrap_or(usize::MAX);
+    async fn buy(&mut self, api: &NumberApi, tag: &str, shortfall: usize) -> Result<(), Stop> {
         if shortfall == 0 {
             return Ok(());
         }
-        let Some(country) = &pool.country else {
-            tracing::error!(pool = %pool.id, "the pool has no country: nothing can be bought");
-            return Ok(());
-        };
-        let limit = shortfall.saturating_add(SPARE_CANDIDATES);
-        let candidates = match api.available(country, pool.number_type, limit, deadline).await {
-            Ok(candidates) => candidates,
-            Err(error) => {
-                log_api_error(pool, &error);
-                return Ok(());
+        let Self { function, pool, deadline, .. } = *self;
+        let country = pool.country.as_deref().ok_or(Stop::NoCountry)?;
+        let limit = candidates(shortfall);
+        let for_sale = api.available(country, pool.number_type, limit, deadline).await;
+        let purpose = Purpose { pool, tag, public_base_url: &function.public_base_url };
+        for candidate in for_sale.map_err(Stop::Provider)? {
+            let time_left = deadline.saturating_duration_since(Instant::now());
+            match next_step(shortfall - self.bought, time_left) {
+                Step::Buy => {}
+                Step::Enough => return Ok(()),
+                Step::OutOfTime => return Err(Stop::OutOfTime),
             }
-        };
-        let voice_url = format!("{}/calls/twilio", self.public_base_url.trim_end_matches('/'));
-        let terms = Terms {
-            tag,
-            fallback_url: Some(voice_url.clone()),
-            voice_url,
-            address_sid: pool.address_sid.clone(),
-            bundle_sid: pool.bundle_sid.clone(),
-        };
-        for candidate in candidates {
-            if checked.bought == shortfall {
-                return Ok(());
-            }
-            if deadline.saturating_duration_since(Instant::now()) < TIME_TO_BUY {
-                tracing::info!(pool = %pool.id, "no time is left to buy more: the next check goes on");
-                return Ok(());
-            }
-            let owned = match api.buy(&candidate, &terms, deadline).await {
+            let owned = match api.buy(&candidate, &purpose, deadline).await {
                 Ok(owned) => owned,
                 Err(BuyError::Taken) => continue,
-                Err(error) => {
-                    log_buy_error(pool, &error);
-                    return Ok(());
-                }
+                Err(error) => return Err(Stop::Purchase(error)),
             };
-            checked.bought += 1;
+            self.bought += 1;
             // If this fails, the next listing has the number.
-            let now = self.now();
-            self.numbers.add(pool, &owned.number, &owned.provider_id, now).await?;
-            numbers.insert(owned.number, now);
+            self.add(&owned).await.map_err(Stop::Table)?;
         }
-        if checked.bought < shortfall {
-            let short_of = shortfall - checked.bought;
+        let short_of = shortfall - self.bought;
+        if 0 < short_of {
             tracing::warn!(pool = %pool.id, short_of, "the provider has too few numbers for sale");
         }
         Ok(())
     }
-}
 
-/// How many of a pool's numbers may serve an order by then: those that are free, or
-/// all that a shared pool has.
-fn usable(pool: &Pool, numbers: &Availability, by: Timestamp) -> u64 {
-    match pool.allocation {
-        Allocation::Exclusive => count(numbers.values().filter(|it| **it <= by).count()),
-        Allocation::Shared => count(numbers.len()),
+    fn log(&self) {
+        let Self { pool, circulation, added, withdrawn, bought, .. } = self;
+        let free = circulation.usable(pool, self.function.now());
+        let numbers = circulation.len();
+        tracing::info!(pool = %pool.id, free, numbers, added, withdrawn, bought, "checked a pool");
     }
 }
 
-fn count(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-fn log_store_error(pool: &Pool, error: &StoreError) {
-    let error = Chain(error);
-    tracing::error!(pool = %pool.id, %error, "a check stopped: the table did not answer");
-}
-
-fn log_api_error(pool: &Pool, error: &ApiError) {
-    tracing::error!(pool = %pool.id, call = error.call, problem = %error.problem, "a check stopped: the provider did not answer");
-}
-
-fn log_buy_error(pool: &Pool, error: &BuyError) {
-    match error {
-        BuyError::Taken => {}
-        BuyError::Refused(source)
-        | BuyError::RateLimited { source, .. }
-        | BuyError::Unconfirmed(source) => tracing::error!(
-            pool = %pool.id,
-            %error,
-            call = source.call,
-            problem = %source.problem,
-            "a check stopped buying"
-        ),
+impl Stop {
+    fn log(&self, pool: &Pool) {
+        let pool = &pool.id;
+        match self {
+            Self::Table(error) => {
+                let error = Chain(error);
+                tracing::error!(%pool, %error, "a check stopped: the table did not answer");
+            }
+            Self::Provider(ApiError { call, problem }) => {
+                let problem = Chain(problem);
+                tracing::error!(%pool, call, %problem, "a check stopped: the provider did not answer");
+            }
+            Self::Purchase(error) => {
+                if let BuyError::Unconfirmed { lookup: Some(ApiError { call, problem }), .. } =
+                    error
+                {
+                    let problem = Chain(problem);
+                    tracing::warn!(%pool, call, %problem, "an unanswered purchase could not be looked up");
+                }
+                let cause = error.cause();
+                let call = cause.map(|cause| cause.call);
+                let problem = cause.map(|cause| display(Chain(&cause.problem)));
+                tracing::error!(%pool, %error, call, problem, "a check stopped buying");
+            }
+            Self::NoCountry => {
+                tracing::error!(%pool, "the pool has no country: nothing can be bought");
+            }
+            Self::OutOfTime => {
+                tracing::info!(%pool, "no time is left to buy more: the next check goes on");
+            }
+        }
     }
 }

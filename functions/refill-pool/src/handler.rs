@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
-use carriers::ProviderSecret;
 use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
 use lambda_support::{Chain, Clock, Secret};
 use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
 use masking_store::{Numbers, StoreError};
+use providers::ProviderSecret;
 use serde_json::json;
 
 use crate::Settings;

@@ -6,9 +6,14 @@
 
 mod by_hand;
 mod check;
+mod circulation;
+mod deadline;
 mod handler;
+mod purchases;
+mod reconcile;
 mod settings;
 mod tag;
 
+pub use self::deadline::time_for;
 pub use self::handler::RefillPool;
 pub use self::settings::Settings;

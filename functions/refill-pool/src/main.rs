@@ -6,9 +6,6 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use lambda_support::{Clock, aws, clock, env};
 use refill_pool::{RefillPool, Settings};
 
-/// Stop this long before Lambda's own deadline.
-const MARGIN: Duration = Duration::from_secs(5);
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
@@ -19,14 +16,13 @@ async fn main() -> Result<(), Error> {
         aws_sdk_dynamodb::Client::new(&aws),
         aws_sdk_sqs::Client::new(&aws),
         aws_sdk_secretsmanager::Client::new(&aws),
-        carriers::client()?,
+        providers::client()?,
         Clock::system(),
     );
 
     run(service_fn(async |event: LambdaEvent<_>| {
-        let left = Duration::from_millis(event.context.deadline)
-            .saturating_sub(Duration::from_secs(clock::unix_seconds()) + MARGIN);
-        Ok::<_, Error>(function.handle(event.payload, Instant::now() + left).await)
+        let time = refill_pool::time_for(event.context.deadline, clock::unix_seconds());
+        Ok::<_, Error>(function.handle(event.payload, Instant::now() + time).await)
     }))
     .await
 }

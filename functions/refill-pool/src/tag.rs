@@ -4,7 +4,7 @@
 use masking::PoolId;
 use sha2::{Digest as _, Sha256};
 
-/// Twilio takes no longer name.
+/// No provider has to take a longer name.
 const LONGEST: usize = 64;
 
 /// The tag of a pool of a stack. A stack's name may be too long to be in it; then
@@ -22,6 +22,16 @@ pub(crate) fn of(stack: &str, pool: &PoolId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_never_changes_or_the_numbers_under_it_would_count_as_lost() {
+        let pool = PoolId::parse("id-jkt").unwrap();
+        let longest = "a".repeat(LONGEST - "/id-jkt".len());
+        assert_eq!(of(&longest, &pool), format!("{longest}/id-jkt"));
+        // printf a%.0s {1..128} | sha256sum | cut -c 1-16
+        assert_eq!(of(&"a".repeat(128), &pool), "6836cf13bac400e9/id-jkt");
+        assert_ne!(of(&format!("{longest}a"), &pool), format!("{longest}a/id-jkt"));
+    }
 
     #[test]
     fn a_tag_fits_and_tells_stacks_and_pools_apart() {

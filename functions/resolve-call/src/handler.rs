@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carriers::{ProviderSecret, Question, Tokens, exotel, twilio};
-use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use lambda_support::{Chain, Clock, Secret};
-use masking::{Answer, CallerId, CallerKey, Number, Phone, Reason, Timestamp, answer};
+use masking::{Answer, CallerKey, Number, Phone, Reason, Timestamp, answer};
 use masking_store::{Routes, StoreError};
+use providers::{ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
 
-use crate::{Settings, json};
+use crate::Settings;
 
 /// Answers calls.
 #[derive(Debug)]
@@ -29,8 +29,6 @@ pub struct ResolveCall {
 
 /// Providers wait 5 s at most; a caller who hears nothing hangs up sooner.
 const BUDGET: Duration = Duration::from_secs(2);
-/// What is answered in JSON.
-const JSON: &str = "application/json";
 
 impl ResolveCall {
     /// Makes the function.
@@ -66,106 +64,46 @@ impl ResolveCall {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response<Body> {
-        let path = request.raw_http_path();
-        match (request.method(), path, path.strip_prefix("/calls/exotel/")) {
-            (&Method::POST, "/calls/resolve", _) => self.any_switch(&request).await,
-            (&Method::POST, "/calls/twilio", _) => self.twilio(&request).await,
-            (&Method::GET, _, Some(token)) => self.exotel(&request, token).await,
-            _ => error(StatusCode::NOT_FOUND, "not found"),
-        }
-    }
-
-    async fn any_switch(&self, request: &Request) -> Response<Body> {
-        let given = header(request, AUTHORIZATION.as_str());
-        let token = given.and_then(|given| given.split_once(' ')).and_then(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-        });
-        let admitted = |providers: &ProviderSecret| {
-            let (tokens, token) = (providers.resolve.as_ref()?, token?);
-            tokens.matches_any(token).then_some(())
+        let Some(webhook) = providers::webhook(request.method(), request.raw_http_path()) else {
+            return error(StatusCode::NOT_FOUND, "not found");
         };
-        if self.admit(admitted).await.is_none() {
-            return forbidden();
-        }
-        let question = match json::Question::parse(request.body()) {
+        let question = match self.admit(webhook, &request).await {
             Ok(question) => question,
-            Err(invalid) => return error(StatusCode::BAD_REQUEST, &invalid.to_string()),
-        };
-        let answer = match &question.caller {
-            CallerId::Withheld => Answer::Reject(Reason::CallerHidden),
-            CallerId::Shown(caller) => self.answer(caller, &question.called).await,
-        };
-        log(&answer, question.call_id.as_deref());
-        let status = match answer {
-            Answer::Reject(Reason::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::OK,
-        };
-        respond(status, JSON, json::answer(&answer).to_string())
-    }
-
-    async fn twilio(&self, request: &Request) -> Response<Body> {
-        let Some(signature) = header(request, twilio::webhook::SIGNATURE_HEADER) else {
-            return forbidden();
-        };
-        // The signature covers the form, so that what is no form can't be checked.
-        let content_type = header(request, CONTENT_TYPE.as_str()).unwrap_or_default();
-        if !content_type.starts_with("application/x-www-form-urlencoded") {
-            return error(StatusCode::BAD_REQUEST, "body: must be a form");
-        }
-        let (url, body) = (self.signed_url(request), request.body());
-        let signed = |tokens: &Tokens| twilio::webhook::is_signed(tokens, &url, body, signature);
-        let admitted = |providers: &ProviderSecret| {
-            providers.twilio_webhook.as_ref().filter(|it| signed(it)).map(drop)
-        };
-        if self.admit(admitted).await.is_none() {
-            return forbidden();
-        }
-        let answer = self.answer_provider(&twilio::webhook::question(body)).await;
-        let twiml = match &answer {
-            Answer::Connect { connect_to, caller_id, .. } => {
-                twilio::webhook::connect(connect_to, caller_id)
+            Err(Refusal::Unsigned | Refusal::Unproved) => {
+                return error(StatusCode::FORBIDDEN, "forbidden");
             }
-            Answer::Reject(Reason::Unavailable) => twilio::webhook::try_again(),
-            Answer::Reject(_) => twilio::webhook::not_connected(),
-        };
-        respond(StatusCode::OK, twilio::webhook::CONTENT_TYPE, twiml)
-    }
-
-    async fn exotel(&self, request: &Request, token: &str) -> Response<Body> {
-        let admitted = |providers: &ProviderSecret| {
-            let webhook = providers.exotel_webhook.as_ref()?;
-            webhook.tokens.matches_any(token).then_some(webhook.country)
-        };
-        let Some(country) = self.admit(admitted).await else { return forbidden() };
-        let query = request.uri().query().unwrap_or_default();
-        let answer = self.answer_provider(&exotel::webhook::question(query, country)).await;
-        let body = match &answer {
-            Answer::Connect { connect_to, caller_id, .. } => {
-                exotel::webhook::connect(connect_to, caller_id)
+            Err(Refusal::Unreadable(invalid)) => {
+                return error(StatusCode::BAD_REQUEST, &invalid.to_string());
             }
-            // The words are in its flow.
-            Answer::Reject(_) => exotel::webhook::not_connected(),
         };
-        respond(StatusCode::OK, exotel::webhook::CONTENT_TYPE, body)
-    }
-
-    /// Checks who asks; again with the secret as it is now, if it may have been rotated.
-    async fn admit<T>(&self, check: impl Fn(&ProviderSecret) -> Option<T>) -> Option<T> {
-        match self.providers.current().await.and_then(|providers| check(&providers)) {
-            Some(admitted) => Some(admitted),
-            None => self.providers.fresh().await.and_then(|providers| check(&providers)),
-        }
-    }
-
-    /// Answers a telephone provider, to which a number that makes no sense is as
-    /// good as a withheld one.
-    async fn answer_provider(&self, question: &Question) -> Answer {
-        let answer = match question.parties() {
+        let answer = match &question.parties {
             Some((caller, called)) => self.answer(caller, called).await,
             None => Answer::Reject(Reason::CallerHidden),
         };
         log(&answer, question.call_id.as_deref());
-        answer
+        respond(webhook.answer(&answer))
+    }
+
+    /// Checks who asks; again with the secret as it is now, if it may have been rotated.
+    /// A secret that can't be read admits nobody.
+    async fn admit(&self, webhook: &dyn Webhook, request: &Request) -> Result<Question, Refusal> {
+        let path = request.raw_http_path();
+        let url = given_url(self.public_base_url.as_deref(), request);
+        let request = providers::Request {
+            url: &url,
+            path,
+            query: request.uri().query().unwrap_or_default(),
+            headers: request.headers(),
+            body: request.body(),
+        };
+        let secret = self.providers.current().await.unwrap_or_default();
+        match webhook.admit(&request, &secret) {
+            Err(Refusal::Unproved) => {
+                let secret = self.providers.fresh().await.unwrap_or_default();
+                webhook.admit(&request, &secret)
+            }
+            admitted => admitted,
+        }
     }
 
     /// Reads the route and answers by it, within the budget.
@@ -186,21 +124,21 @@ impl ResolveCall {
             Ok(None) | Err(_) => Answer::Reject(Reason::Unavailable),
         }
     }
+}
 
-    /// The URL that the provider was given, with path and query as they came.
-    fn signed_url(&self, request: &Request) -> String {
-        let base = self.public_base_url.clone().unwrap_or_else(|| {
-            let domain = match request.request_context_ref() {
-                Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.as_deref(),
-                _ => None,
-            };
-            format!("https://{}", domain.unwrap_or_default())
-        });
-        let (base, path) = (base.trim_end_matches('/'), request.raw_http_path());
-        match request.uri().query() {
-            Some(query) => format!("{base}{path}?{query}"),
-            None => format!("{base}{path}"),
-        }
+/// The URL that the provider was given, with path and query as they came. It begins
+/// with `public_base_url`, or else with the API's own address.
+fn given_url(public_base_url: Option<&str>, request: &Request) -> String {
+    let domain = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.as_deref(),
+        _ => None,
+    };
+    let own = || format!("https://{}", domain.unwrap_or_default());
+    let base = public_base_url.map_or_else(own, str::to_owned);
+    let (base, path) = (base.trim_end_matches('/'), request.raw_http_path());
+    match request.uri().query() {
+        Some(query) => format!("{base}{path}?{query}"),
+        None => format!("{base}{path}"),
     }
 }
 
@@ -219,22 +157,42 @@ fn log(answer: &Answer, call_id: Option<&str>) {
     }
 }
 
-fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
-fn forbidden() -> Response<Body> {
-    error(StatusCode::FORBIDDEN, "forbidden")
-}
-
 fn error(status: StatusCode, reason: &str) -> Response<Body> {
-    respond(status, JSON, json!({ "error": reason }).to_string())
+    let body = json!({ "error": reason }).to_string();
+    respond(Reply { status, content_type: "application/json", body })
 }
 
-fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let content_type = lambda_http::http::HeaderValue::from_static(content_type);
+fn respond(reply: Reply) -> Response<Body> {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = reply.status;
+    let content_type = HeaderValue::from_static(reply.content_type);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_begins_with_what_the_provider_was_given() {
+        let url = |public_base_url, query: &str| {
+            let event = json!({
+                "version": "2.0", "rawPath": "/calls/a%20b", "rawQueryString": query,
+                "headers": {"host": "another.example.com"},
+                "requestContext": {
+                    "domainName": "calls.example.com",
+                    "http": {"method": "POST", "path": "/calls/a%20b"},
+                },
+                "isBase64Encoded": false,
+            });
+            let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+            given_url(public_base_url, &request)
+        };
+        assert_eq!(url(None, ""), "https://calls.example.com/calls/a%20b");
+        assert_eq!(url(None, "x=%2B1&y"), "https://calls.example.com/calls/a%20b?x=%2B1&y");
+        for base in ["https://proxy.example.com:8443", "https://proxy.example.com:8443/"] {
+            assert_eq!(url(Some(base), ""), "https://proxy.example.com:8443/calls/a%20b");
+        }
+    }
 }

@@ -5,7 +5,6 @@
 //! provider always gets an answer that it understands.
 
 mod handler;
-mod json;
 mod settings;
 
 pub use self::handler::ResolveCall;

@@ -106,7 +106,7 @@ impl Environment {
             provider_secret: "provider-secret".to_owned(),
             public_base_url: None,
         };
-        let client = HTTP.get_or_init(|| carriers::client().expect("a client")).clone();
+        let client = HTTP.get_or_init(|| providers::client().expect("a client")).clone();
         Self {
             assign: AssignNumbers::new(
                 assign,

@@ -8,24 +8,23 @@ use masking::{Number, NumberType};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 
-use super::Account;
+use super::secret::{Account, ROUTE};
 use crate::http::{ApiError, Http, Problem};
-use crate::numbers::{Entries, Entry, Terms};
+use crate::rental::{Entries, Entry, NumberApi, Purpose};
 
-pub(crate) const LIST: &str = "Twilio: list numbers";
 const SEARCH: &str = "Twilio: search numbers";
 const BUY: &str = "Twilio: buy a number";
 const FIND: &str = "Twilio: find a number";
 
 /// The error code for a number that someone else has, or that Twilio hasn't.
-pub(crate) const NOT_AVAILABLE: i64 = 21422;
+const NOT_AVAILABLE: i64 = 21422;
 
 /// The most that a page may have.
 const PAGE_SIZE: usize = 1000;
 
-/// Twilio's number API, opened with [`NumberApi::twilio`](crate::NumberApi::twilio).
+/// Twilio's number API.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub(crate) struct Api {
     http: Http,
 }
 
@@ -68,76 +67,10 @@ impl Api {
             http: Http {
                 client,
                 base: account.base_url.clone(),
-                user: account.account_sid.clone(),
+                user: account.sid.clone(),
                 passwords: account.auth_tokens.iter().cloned().collect(),
+                code_at: "/code",
             },
-        }
-    }
-
-    pub(crate) async fn tagged(&self, tag: &str, deadline: Instant) -> Result<Entries, ApiError> {
-        let size = PAGE_SIZE.to_string();
-        self.list(LIST, self.incoming(&[("FriendlyName", tag), ("PageSize", &size)]), deadline)
-            .await
-    }
-
-    pub(crate) async fn numbered(
-        &self,
-        number: &Number,
-        deadline: Instant,
-    ) -> Result<Entries, ApiError> {
-        self.list(FIND, self.incoming(&[("PhoneNumber", number.as_str())]), deadline).await
-    }
-
-    pub(crate) async fn available(
-        &self,
-        country: &str,
-        number_type: NumberType,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Vec<Number>, ApiError> {
-        let kind = match number_type {
-            NumberType::Local => "Local.json",
-            NumberType::Mobile => "Mobile.json",
-            NumberType::TollFree => "TollFree.json",
-        };
-        let size = limit.clamp(1, PAGE_SIZE).to_string();
-        let url = self.http.url(
-            &["2010-04-01", "Accounts", &self.http.user, "AvailablePhoneNumbers", country, kind],
-            &[("VoiceEnabled", "true"), ("PageSize", &size)],
-        );
-        let found: Available = self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;
-        let numbers = found.available_phone_numbers.iter();
-        Ok(numbers.filter_map(|candidate| candidate.phone_number.parse().ok()).collect())
-    }
-
-    /// Orders a number; returns Twilio's id of it.
-    pub(crate) async fn order(
-        &self,
-        number: &Number,
-        terms: &Terms,
-        deadline: Instant,
-    ) -> Result<String, ApiError> {
-        let mut form = vec![
-            ("PhoneNumber", number.as_str()),
-            ("FriendlyName", &terms.tag),
-            ("VoiceUrl", &terms.voice_url),
-            ("VoiceMethod", "POST"),
-        ];
-        if let Some(url) = &terms.fallback_url {
-            form.extend([("VoiceFallbackUrl", url.as_str()), ("VoiceFallbackMethod", "POST")]);
-        }
-        form.extend(terms.address_sid.iter().map(|sid| ("AddressSid", sid.as_str())));
-        form.extend(terms.bundle_sid.iter().map(|sid| ("BundleSid", sid.as_str())));
-
-        let bought: Incoming = self
-            .http
-            .post(&self.incoming(&[]), &form, deadline)
-            .await
-            .map_err(ApiError::at(BUY))?;
-        if bought.phone_number == number.as_str() {
-            Ok(bought.sid)
-        } else {
-            Err(ApiError { call: BUY, problem: Problem::Nonsense })
         }
     }
 
@@ -147,7 +80,7 @@ impl Api {
     }
 
     /// Reads a list page by page. Only a first page that fails is an error.
-    async fn list(
+    async fn entries(
         &self,
         call: &'static str,
         first: Url,
@@ -182,6 +115,80 @@ impl Api {
             }
             page = self.http.get(&next, deadline).await?;
         }
+    }
+}
+
+impl NumberApi for Api {
+    const LIST: &'static str = "Twilio: list numbers";
+
+    async fn list(&self, tag: &str, deadline: Instant) -> Result<Entries, ApiError> {
+        let size = PAGE_SIZE.to_string();
+        let first = self.incoming(&[("FriendlyName", tag), ("PageSize", &size)]);
+        self.entries(Self::LIST, first, deadline).await
+    }
+
+    async fn find(&self, number: &Number, deadline: Instant) -> Result<Entries, ApiError> {
+        let first = self.incoming(&[("PhoneNumber", number.as_str())]);
+        self.entries(FIND, first, deadline).await
+    }
+
+    async fn search(
+        &self,
+        country: &str,
+        number_type: NumberType,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Number>, ApiError> {
+        let kind = match number_type {
+            NumberType::Local => "Local.json",
+            NumberType::Mobile => "Mobile.json",
+            NumberType::TollFree => "TollFree.json",
+        };
+        let size = limit.clamp(1, PAGE_SIZE).to_string();
+        let url = self.http.url(
+            &["2010-04-01", "Accounts", &self.http.user, "AvailablePhoneNumbers", country, kind],
+            &[("VoiceEnabled", "true"), ("PageSize", &size)],
+        );
+        let found: Available = self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;
+        let numbers = found.available_phone_numbers.iter();
+        Ok(numbers.filter_map(|candidate| candidate.phone_number.parse().ok()).collect())
+    }
+
+    async fn order(
+        &self,
+        number: &Number,
+        purpose: &Purpose<'_>,
+        deadline: Instant,
+    ) -> Result<String, ApiError> {
+        let voice_url =
+            format!("{}{}", purpose.public_base_url.trim_end_matches('/'), ROUTE.path());
+        let mut form = vec![
+            ("PhoneNumber", number.as_str()),
+            ("FriendlyName", purpose.tag),
+            ("VoiceUrl", &voice_url),
+            ("VoiceMethod", "POST"),
+            // The same: a second try helps with a single failure.
+            ("VoiceFallbackUrl", &voice_url),
+            ("VoiceFallbackMethod", "POST"),
+        ];
+        let pool = purpose.pool;
+        form.extend(pool.address_sid.iter().map(|sid| ("AddressSid", sid.as_str())));
+        form.extend(pool.bundle_sid.iter().map(|sid| ("BundleSid", sid.as_str())));
+
+        let bought: Incoming = self
+            .http
+            .post(&self.incoming(&[]), &form, deadline)
+            .await
+            .map_err(ApiError::at(BUY))?;
+        if bought.phone_number == number.as_str() {
+            Ok(bought.sid)
+        } else {
+            Err(ApiError::at(BUY)(Problem::Nonsense))
+        }
+    }
+
+    fn is_taken(_: u16, code: Option<i64>) -> bool {
+        code == Some(NOT_AVAILABLE)
     }
 }
 

@@ -1,28 +1,16 @@
 //! What a provider asks when someone has dialled one of our numbers.
 
-use masking::{CallerId, Invalid, Number, Phone};
+use masking::{Number, Phone};
 
 /// Who is calling, and which number was dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Who is calling; [`Invalid`] if that is neither a phone nor withheld.
-    pub caller: Result<CallerId, Invalid>,
-    /// Which number was dialled; [`Invalid`] if it is missing or is no number.
-    pub called: Result<Number, Invalid>,
+    /// The caller and the number that was dialled: the two that name a route. Nothing
+    /// if the caller withheld the number, or if one of the two can't be read.
+    pub parties: Option<(Phone, Number)>,
     /// The provider's id of the call, for the log; none if it has a form that
     /// could be anything else.
     pub call_id: Option<String>,
-}
-
-impl Question {
-    /// Returns the two that name a route, if both are known. The telephone
-    /// providers get the answer to a withheld caller if they are not.
-    pub fn parties(&self) -> Option<(&Phone, &Number)> {
-        match (&self.caller, &self.called) {
-            (Ok(CallerId::Shown(caller)), Ok(called)) => Some((caller, called)),
-            _ => None,
-        }
-    }
 }
 
 /// Lets through what looks like a provider's call id: it goes to the log, where a

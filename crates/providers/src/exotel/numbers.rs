@@ -11,24 +11,24 @@ use masking::{Number, NumberType};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 
-use super::{Account, Country};
+use super::country::Country;
+use super::secret::Account;
 use crate::http::{ApiError, Http, Problem};
-use crate::numbers::{Entries, Entry, Terms};
+use crate::rental::{Entries, Entry, NumberApi, Purpose};
 
-pub(crate) const LIST: &str = "Exotel: list numbers";
 const SEARCH: &str = "Exotel: search numbers";
 const BUY: &str = "Exotel: buy a number";
 
 /// The statuses that can mean that someone else has the number. Not documented;
 /// any other refusal concerns the account.
-pub(crate) const NOT_AVAILABLE: [u16; 2] = [404, 409];
+const NOT_AVAILABLE: [u16; 2] = [404, 409];
 
 /// What a page has if the server takes our word for it.
 const PAGE_SIZE: usize = 50;
 
-/// Exotel's number API, opened with [`NumberApi::exotel`](crate::NumberApi::exotel).
+/// Exotel's number API.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub(crate) struct Api {
     http: Http,
     account_sid: String,
     app_id: String,
@@ -63,59 +63,20 @@ impl Api {
                 base: account.base_url.clone(),
                 user: account.api_key.clone(),
                 passwords: vec![account.api_token.clone()],
+                code_at: "/RestException/Code",
             },
-            account_sid: account.account_sid.clone(),
+            account_sid: account.sid.clone(),
             app_id: account.app_id.clone(),
             country: account.country,
         }
     }
 
-    pub(crate) async fn available(
-        &self,
-        country: &str,
-        number_type: NumberType,
-        deadline: Instant,
-    ) -> Result<Vec<Number>, ApiError> {
-        let kind = match number_type {
-            NumberType::Local => "Landline",
-            NumberType::Mobile => "Mobile",
-            NumberType::TollFree => "TollFree",
-        };
-        let url = self.url(&["AvailablePhoneNumbers", country, kind], &[]);
-        let found: Vec<Candidate> =
-            self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;
-        let read = |candidate: &Candidate| self.number(&candidate.phone_number, Some(country));
-        Ok(found.iter().filter_map(read).collect())
-    }
-
-    /// Orders a number and puts it on the flow; returns Exotel's id of it.
-    pub(crate) async fn order(
-        &self,
-        number: &Number,
-        terms: &Terms,
-        deadline: Instant,
-    ) -> Result<String, ApiError> {
-        // The flow's name, not an address that anything is sent to: `http` is how it is written.
-        let flow =
-            format!("http://my.exotel.com/{}/exoml/start_voice/{}", self.account_sid, self.app_id);
-        let form =
-            [("PhoneNumber", number.as_str()), ("FriendlyName", &terms.tag), ("VoiceUrl", &flow)];
-        let url = self.url(&["IncomingPhoneNumbers"], &[]);
-        let bought: Incoming =
-            self.http.post(&url, &form, deadline).await.map_err(ApiError::at(BUY))?;
-        if self.number(&bought.phone_number, bought.country.as_deref()).as_ref() == Some(number) {
-            Ok(bought.sid)
-        } else {
-            Err(ApiError { call: BUY, problem: Problem::Nonsense })
-        }
-    }
-
     /// Lists all that the account has. Only a first page that fails is an error.
-    pub(crate) async fn all(&self, deadline: Instant) -> Result<Entries, ApiError> {
-        let first = self.page(0, deadline).await.map_err(ApiError::at(LIST))?;
+    async fn all(&self, deadline: Instant) -> Result<Entries, ApiError> {
+        let first = self.page(0, deadline).await.map_err(ApiError::at(Self::LIST))?;
         let mut entries = Vec::new();
         let cut_short = self.follow(first, &mut entries, deadline).await.err();
-        Ok(Entries { entries, cut_short: cut_short.map(ApiError::at(LIST)) })
+        Ok(Entries { entries, cut_short: cut_short.map(ApiError::at(Self::LIST)) })
     }
 
     /// Reads page after page. The end is an empty page, or a short one after which
@@ -177,5 +138,64 @@ impl Api {
     fn number(&self, text: &str, country: Option<&str>) -> Option<Number> {
         let country = country.and_then(Country::parse).unwrap_or(self.country);
         country.e164(text)?.parse().ok()
+    }
+}
+
+impl NumberApi for Api {
+    const LIST: &'static str = "Exotel: list numbers";
+
+    /// The API has no filter: lists all that the account has.
+    async fn list(&self, _: &str, deadline: Instant) -> Result<Entries, ApiError> {
+        self.all(deadline).await
+    }
+
+    async fn find(&self, _: &Number, deadline: Instant) -> Result<Entries, ApiError> {
+        self.all(deadline).await
+    }
+
+    /// The API takes no limit.
+    async fn search(
+        &self,
+        country: &str,
+        number_type: NumberType,
+        _: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Number>, ApiError> {
+        let kind = match number_type {
+            NumberType::Local => "Landline",
+            NumberType::Mobile => "Mobile",
+            NumberType::TollFree => "TollFree",
+        };
+        let url = self.url(&["AvailablePhoneNumbers", country, kind], &[]);
+        let found: Vec<Candidate> =
+            self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;
+        let read = |candidate: &Candidate| self.number(&candidate.phone_number, Some(country));
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    /// Orders a number and puts it on the flow, which asks the webhook.
+    async fn order(
+        &self,
+        number: &Number,
+        purpose: &Purpose<'_>,
+        deadline: Instant,
+    ) -> Result<String, ApiError> {
+        // The flow's name, not an address that anything is sent to: `http` is how it is written.
+        let flow =
+            format!("http://my.exotel.com/{}/exoml/start_voice/{}", self.account_sid, self.app_id);
+        let form =
+            [("PhoneNumber", number.as_str()), ("FriendlyName", purpose.tag), ("VoiceUrl", &flow)];
+        let url = self.url(&["IncomingPhoneNumbers"], &[]);
+        let bought: Incoming =
+            self.http.post(&url, &form, deadline).await.map_err(ApiError::at(BUY))?;
+        if self.number(&bought.phone_number, bought.country.as_deref()).as_ref() == Some(number) {
+            Ok(bought.sid)
+        } else {
+            Err(ApiError::at(BUY)(Problem::Nonsense))
+        }
+    }
+
+    fn is_taken(status: u16, _: Option<i64>) -> bool {
+        NOT_AVAILABLE.contains(&status)
     }
 }

@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::secret::Secret;
+use crate::credential::Secret;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 #[error("{call} failed")]
 pub struct ApiError {
-    /// Which call failed, such as `Twilio: list numbers`.
+    /// Which call failed, with the name of the provider.
     pub call: &'static str,
     /// What went wrong.
     #[source]
@@ -72,9 +72,11 @@ pub(crate) struct Http {
     pub(crate) user: String,
     /// While a password is being exchanged, there are two.
     pub(crate) passwords: Vec<Secret>,
+    /// Where an error body has the provider's code, as a JSON pointer.
+    pub(crate) code_at: &'static str,
 }
 
-/// Hides the user as well: Exotel's is half of a secret.
+/// Hides the user as well: it may be half of a secret.
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("base", &self.base.as_str()).finish_non_exhaustive()
@@ -185,7 +187,7 @@ impl Http {
                 break;
             }
         }
-        reply.ok_or(Problem::OutOfTime)?.read()
+        reply.ok_or(Problem::OutOfTime)?.read(self.code_at)
     }
 }
 
@@ -204,23 +206,23 @@ async fn send(request: RequestBuilder, deadline: Instant) -> Result<Reply, Probl
 }
 
 impl Reply {
-    fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+    fn read<T: DeserializeOwned>(self, code_at: &str) -> Result<T, Problem> {
         if self.status.is_success() {
             // The parser's own error quotes what it chokes on.
             return serde_json::from_slice(&self.body).map_err(|_| Problem::Nonsense);
         }
         Err(Problem::Status {
             status: self.status.as_u16(),
-            code: error_code(&self.body),
+            code: error_code(&self.body, code_at),
             retry_after: self.retry_after,
         })
     }
 }
 
-/// Finds the code in Twilio's `{"code":…}` or Exotel's `{"RestException":{"Code":…}}`.
-fn error_code(body: &[u8]) -> Option<i64> {
+/// Finds the provider's code in an error body: a number, or the digits of one.
+fn error_code(body: &[u8], code_at: &str) -> Option<i64> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let code = body.get("code").or_else(|| body.get("RestException")?.get("Code"))?;
+    let code = body.pointer(code_at)?;
     code.as_i64().or_else(|| code.as_str()?.parse().ok())
 }
 
@@ -253,16 +255,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_code_of_either_provider_and_no_text() {
-        for (body, expected) in [
-            (r#"{"code":21422,"message":"+6281211112222"}"#, Some(21422)),
-            (r#"{"RestException":{"Status":400,"Code":"1010"}}"#, Some(1010)),
-            (r#"{"RestException":{"Code":1010}}"#, Some(1010)),
-            (r#"{"code":"number +6281211112222"}"#, None),
-            ("<html>", None),
-            ("[]", None),
+    fn finds_the_code_and_no_text() {
+        for (body, code_at, expected) in [
+            (r#"{"code":21422,"message":"+6281211112222"}"#, "/code", Some(21422)),
+            (r#"{"error":{"status":400,"code":"1010"}}"#, "/error/code", Some(1010)),
+            (r#"{"error":{"code":1010}}"#, "/error/code", Some(1010)),
+            (r#"{"error":{"code":1010}}"#, "/code", None),
+            (r#"{"code":"number +6281211112222"}"#, "/code", None),
+            ("<html>", "/code", None),
+            ("[]", "/code", None),
         ] {
-            assert_eq!(error_code(body.as_bytes()), expected, "{body}");
+            assert_eq!(error_code(body.as_bytes(), code_at), expected, "{body}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A country whose national numbers can be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Country(&'static Plan);
+pub(crate) struct Country(&'static Plan);
 
 /// A country's numbering plan.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,12 +32,12 @@ static PLANS: [Plan; 7] = [
 
 impl Country {
     /// Finds the country with that ISO 3166 code, if its numbers can be read.
-    pub fn parse(iso: &str) -> Option<Self> {
+    pub(crate) fn parse(iso: &str) -> Option<Self> {
         PLANS.iter().find(|plan| plan.iso == iso).map(Self)
     }
 
     /// The codes of all countries whose numbers can be read.
-    pub fn known() -> Vec<&'static str> {
+    pub(crate) fn known() -> Vec<&'static str> {
         PLANS.iter().map(|plan| plan.iso).collect()
     }
 

@@ -1,0 +1,82 @@
+//! Credentials: compared in constant time, and never printed.
+
+use std::fmt;
+
+use subtle::{Choice, ConstantTimeEq};
+
+/// A credential. It can't be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+/// Credentials of which any one is good, so that they can be rotated. Never empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tokens(Vec<Secret>);
+
+impl Secret {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Tokens {
+    /// Takes a list of credentials; none is made of an empty list.
+    pub(crate) fn new(tokens: Vec<Secret>) -> Option<Self> {
+        (!tokens.is_empty()).then_some(Self(tokens))
+    }
+
+    /// Whether the given token is one of these. Takes as long for a wrong one as
+    /// for a right one; only the length, no secret of a random token, may show.
+    pub(crate) fn matches_any(&self, given: &str) -> bool {
+        let matches = |token: &Secret| token.0.as_bytes().ct_eq(given.as_bytes());
+        self.0.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tokens({} hidden)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(texts: &[&str]) -> Tokens {
+        Tokens::new(texts.iter().map(|text| Secret::new(text)).collect()).unwrap()
+    }
+
+    #[test]
+    fn any_token_of_a_list_is_good_and_nothing_else_is() {
+        let tokens = tokens(&["bearer-1", "bearer-2"]);
+        assert!(tokens.matches_any("bearer-1") && tokens.matches_any("bearer-2"));
+        for wrong in ["", "bearer-", "bearer-3", "bearer-11", "BEARER-1", "bearer-1,bearer-2"] {
+            assert!(!tokens.matches_any(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_listed_twice_is_good() {
+        assert!(tokens(&["bearer-1", "bearer-1"]).matches_any("bearer-1"));
+    }
+
+    #[test]
+    fn no_credential_is_printed() {
+        let printed = format!("{:?} {:?}", Secret::new("bearer-1"), tokens(&["bearer-1"]));
+        assert_eq!(printed, "Secret(hidden) Tokens(1 hidden)");
+    }
+}

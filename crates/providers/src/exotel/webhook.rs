@@ -1,0 +1,221 @@
+//! Exotel's Connect applet with a dynamic URL: what it asks when someone dials an
+//! `ExoPhone`, and the JSON it is answered with.
+//!
+//! It asks with a GET whose query has all there is to know, and signs nothing: a
+//! token in the path proves that the address came from the operator. Names differ
+//! in case between requests, numbers come as the country dials them.
+//! Source: Exotel's support articles on the applet, and requests seen in public code.
+
+use std::borrow::Cow;
+
+use masking::{Answer, CallerId, Number, Phone};
+use serde_json::{Value, json};
+
+use super::country::Country;
+use super::secret::ROUTE;
+use crate::question::{Question, call_id};
+use crate::route::Route;
+use crate::secret::ProviderSecret;
+use crate::webhook::{Refusal, Reply, Request, Webhook};
+
+/// The Connect applet.
+#[derive(Debug)]
+pub(crate) struct Exotel;
+
+/// How long the phone rings, in seconds.
+const RING_SECONDS: u64 = 30;
+
+impl Webhook for Exotel {
+    fn route(&self) -> Route {
+        ROUTE
+    }
+
+    fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
+        let token = ROUTE.parameter(request.path).ok_or(Refusal::Unsigned)?;
+        let applet = secret.exotel.webhook.as_ref().ok_or(Refusal::Unproved)?;
+        if !applet.tokens.matches_any(token) {
+            return Err(Refusal::Unproved);
+        }
+        Ok(question(request.query, applet.country))
+    }
+
+    fn answer(&self, answer: &Answer) -> Reply {
+        let body = match answer {
+            Answer::Connect { connect_to, caller_id, .. } => connect(connect_to, caller_id),
+            // The flow goes on to its "We didn't dial anyone", where the operator puts
+            // the words.
+            Answer::Reject(_) => ring(&[]),
+        };
+        Reply::ok("application/json", body.to_string())
+    }
+}
+
+/// Reads what Exotel asks from the raw query, once its token was checked.
+fn question(query: &str, country: Country) -> Question {
+    let number =
+        |names: [&str; 2]| country.e164(&names.into_iter().find_map(|name| value(query, name))?);
+    let caller = number(["CallFrom", "From"]).and_then(|text| CallerId::parse(&text).ok());
+    let called = number(["CallTo", "To"]).and_then(|text| text.parse::<Number>().ok());
+    let parties = match (caller, called) {
+        (Some(CallerId::Shown(caller)), Some(called)) => Some((caller, called)),
+        _ => None,
+    };
+    Question { parties, call_id: call_id(value(query, "CallSid").as_deref()) }
+}
+
+/// Finds a value by its name in any case; an empty one is none.
+fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty())
+        .map(|(_, value)| value)
+}
+
+/// The answer that rings a phone and shows it a number. The number to show is
+/// always named.
+fn connect(connect_to: &Phone, caller_id: &Number) -> Value {
+    let mut answer = ring(&[connect_to.reveal()]);
+    if let Value::Object(fields) = &mut answer {
+        fields.insert("outgoing_phone_number".to_owned(), json!(caller_id.as_str()));
+    }
+    answer
+}
+
+/// The answer that rings these, once: asking again after an attempt would only get
+/// the same answer. Which keys must be there is not documented: these are the ones
+/// that integrations send.
+fn ring(numbers: &[&str]) -> Value {
+    json!({
+        "fetch_after_attempt": false,
+        "destination": { "numbers": numbers },
+        "record": false,
+        "max_ringing_duration": RING_SECONDS,
+        "music_on_hold": { "type": "operator_tone" },
+        "parallel_ringing": { "activate": false, "max_parallel_attempts": 1 },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use masking::{Reason, Timestamp};
+
+    use super::*;
+
+    const CALL: &str = "CallSid=9953aa22bb33cc44dd55ee66ff778899&CallFrom=09800000001\
+        &CallTo=08000000002&Direction=incoming&Created=Tue%2C+03+Sep+2024+11%3A44%3A54\
+        &DialWhomNumber=&flow_id=11754&From=09800000009&To=08000000009&digits=%228%22";
+
+    fn ask(query: &str) -> Question {
+        question(query, Country::parse("IN").unwrap())
+    }
+
+    #[track_caller]
+    fn check(query: &str, caller: &str, called: &str) {
+        let question = ask(query);
+        let (from, to) = question.parties.unwrap();
+        assert_eq!((from.reveal(), to.as_str()), (caller, called), "{query}");
+    }
+
+    #[test]
+    fn reads_caller_number_and_call() {
+        check(CALL, "+919800000001", "+918000000002");
+        let call_id = ask(CALL).call_id;
+        assert_eq!(call_id.as_deref(), Some("9953aa22bb33cc44dd55ee66ff778899"));
+    }
+
+    #[test]
+    fn names_may_be_in_any_case() {
+        check("callfrom=09800000001&CALLTO=08000000002", "+919800000001", "+918000000002");
+        check("Callfrom=09800000001&callTo=08000000002", "+919800000001", "+918000000002");
+    }
+
+    #[test]
+    fn the_shorter_names_stand_in() {
+        check("From=09800000001&To=08000000002", "+919800000001", "+918000000002");
+        check("CallFrom=&From=09800000001&To=08000000002", "+919800000001", "+918000000002");
+    }
+
+    #[test]
+    fn a_plus_may_come_escaped_or_not() {
+        for from in ["%2B919800000001", "+919800000001", "919800000001", "9800000001"] {
+            let query = format!("CallFrom={from}&CallTo=08000000002");
+            check(&query, "+919800000001", "+918000000002");
+        }
+    }
+
+    #[test]
+    fn a_hidden_caller_is_nobody() {
+        let froms = ["", "anonymous", "Private", "unknown", "withheld", "139", "%2B", "0-0-0-0-0"];
+        for from in froms.into_iter().chain(["%2B266696687", "00266696687"]) {
+            let question = ask(&format!("CallFrom={from}&CallTo=08000000002"));
+            assert_eq!(question.parties, None, "{from}");
+        }
+        assert_eq!(ask("").parties, None);
+    }
+
+    #[test]
+    fn what_is_no_number_is_as_good_as_hidden() {
+        for query in [
+            "CallFrom=0980000000&CallTo=08000000002",
+            "CallFrom=09800000001&CallTo=sip",
+            "CallFrom=09800000001&CallTo=%2B12",
+            "CallFrom=09800000001",
+            "CallTo=08000000002",
+        ] {
+            assert_eq!(ask(query).parties, None, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_admitted_by_the_token_in_its_path_alone() {
+        let on = r#"{"exotel":{"country":"IN","webhook_tokens":["token-1","token-2"]}}"#;
+        let (on, off) = (ProviderSecret::parse(on).0, ProviderSecret::default());
+        for (secret, path, refusal) in [
+            (&on, "/calls/exotel/token-1", None),
+            (&on, "/calls/exotel/token-2", None),
+            (&on, "/calls/exotel/token-3", Some(Refusal::Unproved)),
+            (&on, "/calls/exotel/token-1/", Some(Refusal::Unproved)),
+            (&on, "/calls/exotel/", Some(Refusal::Unproved)),
+            (&on, "/calls", Some(Refusal::Unsigned)),
+            (&off, "/calls/exotel/token-1", Some(Refusal::Unproved)),
+        ] {
+            let headers = HeaderMap::new();
+            let request = Request { url: "", path, query: CALL, headers: &headers, body: b"" };
+            let question = Exotel.admit(&request, secret);
+            assert_eq!(question.as_ref().err(), refusal.as_ref(), "{path}");
+            assert_eq!(question.is_ok_and(|it| it.parties.is_some()), refusal.is_none());
+        }
+    }
+
+    #[track_caller]
+    fn json_of(answer: &Answer) -> Value {
+        let reply = Exotel.answer(answer);
+        assert_eq!((reply.status.as_u16(), reply.content_type), (200, "application/json"));
+        serde_json::from_str(&reply.body).unwrap()
+    }
+
+    #[test]
+    fn connects_with_the_number_to_show() {
+        let answer = json_of(&Answer::Connect {
+            connect_to: "+919812345678".parse().unwrap(),
+            caller_id: "+918000000002".parse().unwrap(),
+            order_id: "o-1".to_owned(),
+            expires_at: Timestamp::from_seconds(0),
+        });
+        assert_eq!(answer["destination"], json!({ "numbers": ["+919812345678"] }));
+        assert_eq!(answer["outgoing_phone_number"], "+918000000002");
+        assert_eq!(answer["fetch_after_attempt"], false);
+        assert_eq!(answer["record"], false);
+        assert_eq!(answer["max_ringing_duration"], 30);
+    }
+
+    #[test]
+    fn connects_nobody_with_an_empty_list() {
+        for reason in [Reason::Ended, Reason::NoRoute, Reason::CallerHidden, Reason::Unavailable] {
+            let answer = json_of(&Answer::Reject(reason));
+            assert_eq!(answer["destination"], json!({ "numbers": [] }));
+            assert_eq!(answer["fetch_after_attempt"], false);
+            assert!(answer.get("outgoing_phone_number").is_none());
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The telecom providers: what they ask when someone dials, how they want to be
+//! answered, and the APIs through which numbers are found and rented.
+//!
+//! A provider is a folder: its webhook, its part of the provider secret and, if it
+//! rents numbers out, its number API.
+//!
+//! | folder | provider |
+//! | --- | --- |
+//! | `switch` | any switch that asks over plain JSON |
+//! | `twilio` | Twilio: signed form, `TwiML` |
+//! | `exotel` | Exotel: query with a token in the path, national numbers, JSON |
+//!
+//! The folders are private. The rest of the service finds a [`webhook()`] by its
+//! route and a [`NumberApi`] by its pool's provider: `providers.rs` and `secret.rs`
+//! list them, and everything else here is what they share. The crate knows nothing
+//! of tables and orders.
+
+mod credential;
+mod exotel;
+mod fields;
+mod http;
+mod providers;
+mod question;
+mod rental;
+mod route;
+mod secret;
+mod switch;
+mod twilio;
+mod webhook;
+
+pub use self::http::{ApiError, Problem, client};
+pub use self::providers::{NumberApi, WEBHOOKS, webhook};
+pub use self::question::Question;
+pub use self::rental::{BuyError, Listing, Owned, Purpose};
+pub use self::route::Route;
+pub use self::secret::ProviderSecret;
+pub use self::webhook::{Refusal, Reply, Request, Webhook};

@@ -1,0 +1,70 @@
+//! The routes of the HTTP API, which the template names in the same words.
+
+use http::Method;
+
+/// A route as API Gateway names it, such as `POST /calls/resolve`. A parameter in
+/// braces stands at the end, and takes all that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route(&'static str);
+
+impl Route {
+    pub(crate) const fn new(key: &'static str) -> Self {
+        Self(key)
+    }
+
+    /// The route as API Gateway names it.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether a request takes this route.
+    pub fn matches(self, method: &Method, path: &str) -> bool {
+        let prefix = self.prefix();
+        let fits = if prefix == self.path() { path == prefix } else { path.starts_with(prefix) };
+        fits && self.0.split(' ').next() == Some(method.as_str())
+    }
+
+    pub(crate) fn path(self) -> &'static str {
+        self.0.split_once(' ').map_or(self.0, |(_, path)| path)
+    }
+
+    /// The parameter, as it stands in a path that matches.
+    pub(crate) fn parameter(self, path: &str) -> Option<&str> {
+        path.strip_prefix(self.prefix())
+    }
+
+    fn prefix(self) -> &'static str {
+        self.path().split_once('{').map_or(self.path(), |(prefix, _)| prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_one_method_and_one_path() {
+        let route = Route::new("POST /calls/resolve");
+        assert!(route.matches(&Method::POST, "/calls/resolve"));
+        assert!(!route.matches(&Method::GET, "/calls/resolve"));
+        for path in ["/calls/resolve/", "/calls/resolve2", "/calls/", "/", ""] {
+            assert!(!route.matches(&Method::POST, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_takes_the_rest_of_the_path() {
+        let route = Route::new("GET /calls/a/{token}");
+        for (path, parameter) in [
+            ("/calls/a/b", Some("b")),
+            ("/calls/a/b/c", Some("b/c")),
+            ("/calls/a/", Some("")),
+            ("/calls/a", None),
+            ("/calls/b/c", None),
+        ] {
+            assert_eq!(route.matches(&Method::GET, path), parameter.is_some(), "{path}");
+            assert_eq!(route.parameter(path), parameter);
+            assert!(!route.matches(&Method::POST, path));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What any switch asks and is answered, in JSON.
+
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use masking::{Answer, CallerId, Invalid, NotE164, Number, Reason, field};
+use serde_json::json;
+
+use super::secret::ROUTE;
+use crate::question::Question;
+use crate::route::Route;
+use crate::secret::ProviderSecret;
+use crate::webhook::{Refusal, Reply, Request, Webhook};
+
+/// The webhook of all switches.
+#[derive(Debug)]
+pub(crate) struct Switch;
+
+/// The longest call id that is logged.
+const LONGEST_CALL_ID: usize = 128;
+/// The shortest phone has as many digits.
+const DIGITS_OF_A_PHONE: usize = 8;
+
+impl Webhook for Switch {
+    fn route(&self) -> Route {
+        ROUTE
+    }
+
+    fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
+        let token = bearer_token(request).ok_or(Refusal::Unsigned)?;
+        let tokens = secret.switch.tokens.as_ref().ok_or(Refusal::Unproved)?;
+        if !tokens.matches_any(token) {
+            return Err(Refusal::Unproved);
+        }
+        question(request.body).map_err(Refusal::Unreadable)
+    }
+
+    fn answer(&self, answer: &Answer) -> Reply {
+        let (status, body) = match answer {
+            Answer::Connect { connect_to, caller_id, order_id, expires_at } => (
+                StatusCode::OK,
+                json!({
+                    "decision": "connect",
+                    "connect_to": connect_to.reveal(),
+                    "caller_id": caller_id.as_str(),
+                    "order_id": order_id,
+                    "expires_at": expires_at.to_string(),
+                }),
+            ),
+            Answer::Reject(reason) => {
+                let status = match reason {
+                    Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                    Reason::Ended | Reason::NoRoute | Reason::CallerHidden => StatusCode::OK,
+                };
+                (status, json!({ "decision": "reject", "reason": reason.as_str() }))
+            }
+        };
+        Reply { status, content_type: "application/json", body: body.to_string() }
+    }
+}
+
+fn bearer_token<'a>(request: &'a Request<'_>) -> Option<&'a str> {
+    let (scheme, token) = request.header(AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Reads the body of a request. What is wrong is told by its field.
+fn question(body: &[u8]) -> Result<Question, Invalid> {
+    let text = std::str::from_utf8(body).map_err(|_| Invalid::new("body", "must be UTF-8"))?;
+    let fields = field::object(text, "body")?;
+    let not_e164 = |name| move |error: NotE164| Invalid::new(name, error.to_string());
+    let called: Number = field::string(&fields, "called")?.parse().map_err(not_e164("called"))?;
+    let caller = CallerId::parse(field::string(&fields, "caller")?).map_err(not_e164("caller"))?;
+    let call_id = field::optional_string(&fields, "call_id")?;
+    let parties = match caller {
+        CallerId::Shown(caller) => Some((caller, called)),
+        CallerId::Withheld => None,
+    };
+    Ok(Question { parties, call_id: call_id.filter(|id| is_loggable(id)).map(str::to_owned) })
+}
+
+/// The id goes to the log, where no phone may stand: an id that could be one, or
+/// hold one, is left out.
+fn is_loggable(call_id: &str) -> bool {
+    let known =
+        call_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:@".contains(&byte));
+    let letters = call_id.bytes().filter(u8::is_ascii_alphabetic).count();
+    known
+        && call_id.len() <= LONGEST_CALL_ID
+        && 0 < letters
+        && longest_run_of_digits(call_id) < DIGITS_OF_A_PHONE
+}
+
+fn longest_run_of_digits(text: &str) -> usize {
+    text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use masking::Timestamp;
+
+    use super::*;
+
+    const BODY: &str = r#"{"caller":"+6281211112222","called":"+622150001","call_id":"b2-7f3a"}"#;
+
+    fn admit(authorization: Option<&str>, body: &str) -> Result<Question, Refusal> {
+        let (secret, _) = ProviderSecret::parse(r#"{"resolve":{"tokens":["token-1"]}}"#);
+        let mut headers = HeaderMap::new();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization.parse().unwrap());
+        }
+        let (url, path, query) = ("", ROUTE.path(), "");
+        let request = Request { url, path, query, headers: &headers, body: body.as_bytes() };
+        Switch.admit(&request, &secret)
+    }
+
+    #[test]
+    fn who_has_a_token_is_admitted_and_nobody_else() {
+        for right in ["Bearer token-1", "bearer token-1", "BEARER  token-1 "] {
+            assert!(admit(Some(right), BODY).is_ok(), "{right}");
+        }
+        for wrong in ["Bearer token-2", "Bearer ", "Bearer token-1 token-1"] {
+            assert_eq!(admit(Some(wrong), BODY), Err(Refusal::Unproved), "{wrong}");
+        }
+        for none in ["", "token-1", "Bearer", "Basic token-1"] {
+            assert_eq!(admit(Some(none), BODY), Err(Refusal::Unsigned), "{none}");
+        }
+        assert_eq!(admit(None, BODY), Err(Refusal::Unsigned));
+    }
+
+    #[test]
+    fn reads_caller_number_and_call() {
+        let question = question(BODY.as_bytes()).unwrap();
+        let (caller, called) = question.parties.unwrap();
+        assert_eq!((caller.reveal(), called.as_str()), ("+6281211112222", "+622150001"));
+        assert_eq!(question.call_id.as_deref(), Some("b2-7f3a"));
+    }
+
+    #[test]
+    fn a_hidden_caller_is_nobody_and_a_malformed_one_is_named() {
+        let ask = |caller: &str| {
+            question(json!({ "caller": caller, "called": "+622150001" }).to_string().as_bytes())
+        };
+        assert_eq!(ask("anonymous"), Ok(Question { parties: None, call_id: None }));
+        assert_eq!(ask("12345678").unwrap_err().field, "caller");
+        assert_eq!(question(b"\xff").unwrap_err().to_string(), "body: must be UTF-8");
+        assert_eq!(question(br#"{"caller":"","called":"0"}"#).unwrap_err().field, "called");
+    }
+
+    #[test]
+    fn a_call_id_that_could_be_or_hold_a_phone_is_not_logged() {
+        let longest = "a".repeat(128);
+        for id in ["b2-7f3a", "a1234567", "1234567-a-1234567", "1700000.1@sip:x_y", &longest] {
+            assert!(is_loggable(id), "{id}");
+        }
+        let too_long = "a".repeat(129);
+        for id in [
+            "",
+            "628-1211-112222",
+            "1234567",
+            "a12345678",
+            "a-12345678-b",
+            "+62a",
+            "a b",
+            "é",
+            &too_long,
+        ] {
+            assert!(!is_loggable(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn is_told_whom_to_connect_or_why_nobody() {
+        let connect = Switch.answer(&Answer::Connect {
+            connect_to: "+6281333334444".parse().unwrap(),
+            caller_id: "+622150001".parse().unwrap(),
+            order_id: "o-1".to_owned(),
+            expires_at: Timestamp::from_seconds(0),
+        });
+        let body: serde_json::Value = serde_json::from_str(&connect.body).unwrap();
+        let expected = json!({
+            "decision": "connect", "connect_to": "+6281333334444", "caller_id": "+622150001",
+            "order_id": "o-1", "expires_at": "1970-01-01T00:00:00Z",
+        });
+        assert_eq!((connect.status, body), (StatusCode::OK, expected));
+        for (reason, status) in [
+            (Reason::Ended, 200),
+            (Reason::NoRoute, 200),
+            (Reason::CallerHidden, 200),
+            (Reason::Unavailable, 503),
+        ] {
+            let reply = Switch.answer(&Answer::Reject(reason));
+            let body = format!(r#"{{"decision":"reject","reason":"{}"}}"#, reason.as_str());
+            assert_eq!((reply.status.as_u16(), reply.body), (status, body));
+        }
+    }
+}

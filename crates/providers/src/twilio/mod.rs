@@ -1,0 +1,5 @@
+//! Twilio: its voice webhook and its number API.
+
+pub(crate) mod numbers;
+pub(crate) mod secret;
+pub(crate) mod webhook;

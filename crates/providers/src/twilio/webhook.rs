@@ -1,0 +1,155 @@
+//! Twilio's voice webhook: what it asks when someone dials one of its numbers,
+//! how the request proves to be Twilio's, and the `TwiML` it is answered with.
+//!
+//! The signature is the base64 form of an HMAC-SHA1 under the account's auth
+//! token, over the URL and then the form's sorted keys and values, with nothing
+//! between them. Source: the validators in Twilio's own client libraries.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::CONTENT_TYPE;
+use masking::{Answer, CallerId, Invalid, Number, Phone, Reason};
+use sha1::Sha1;
+
+use super::secret::ROUTE;
+use crate::credential::{Secret, Tokens};
+use crate::question::{Question, call_id};
+use crate::route::Route;
+use crate::secret::ProviderSecret;
+use crate::webhook::{Refusal, Reply, Request, Webhook};
+
+/// The voice webhook.
+#[derive(Debug)]
+pub(crate) struct Twilio;
+
+/// The header that carries the signature.
+const SIGNATURE_HEADER: &str = "x-twilio-signature";
+
+/// A form's keys and values in the order in which they are signed: sorted, and
+/// what is repeated word for word counts once.
+type Fields<'a> = BTreeSet<(Cow<'a, str>, Cow<'a, str>)>;
+
+impl Webhook for Twilio {
+    fn route(&self) -> Route {
+        ROUTE
+    }
+
+    fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
+        let signature = request.header(SIGNATURE_HEADER).ok_or(Refusal::Unsigned)?;
+        // The signature covers the form, so that what is no form can't be checked.
+        let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
+        if !content_type.starts_with("application/x-www-form-urlencoded") {
+            return Err(Refusal::Unreadable(Invalid::new("body", "must be a form")));
+        }
+        let auth_tokens = secret.twilio.webhook.as_ref().ok_or(Refusal::Unproved)?;
+        if !is_signed(auth_tokens, request.url, request.body, signature) {
+            return Err(Refusal::Unproved);
+        }
+        Ok(question(request.body))
+    }
+
+    fn answer(&self, answer: &Answer) -> Reply {
+        let twiml = match answer {
+            Answer::Connect { connect_to, caller_id, .. } => connect(connect_to, caller_id),
+            Answer::Reject(Reason::Unavailable) => {
+                say("Your call can not be connected at the moment. Please try again in a minute.")
+            }
+            // It does not say why.
+            Answer::Reject(_) => say("This number can not be reached from your phone."),
+        };
+        Reply::ok("text/xml; charset=utf-8", twiml)
+    }
+}
+
+/// Whether the request was signed with one of the account's auth tokens. The URL
+/// is the one that Twilio was given, with path and query as they came over the
+/// wire; the body is the raw one. Without this, anyone could ask.
+fn is_signed(auth_tokens: &Tokens, url: &str, body: &[u8], signature: &str) -> bool {
+    let Ok(signature) = STANDARD.decode(signature) else { return false };
+    let fields: Fields<'_> = form_urlencoded::parse(body).collect();
+    let urls = spellings(url);
+    auth_tokens.iter().any(|token| urls.iter().any(|url| signs(token, url, &fields, &signature)))
+}
+
+fn signs(token: &Secret, url: &str, fields: &Fields<'_>, signature: &[u8]) -> bool {
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(token.reveal().as_bytes()) else {
+        return false;
+    };
+    mac.update(url.as_bytes());
+    for (key, value) in fields {
+        mac.update(key.as_bytes());
+        mac.update(value.as_bytes());
+    }
+    // Compares in constant time.
+    mac.verify_slice(signature).is_ok()
+}
+
+/// The ways in which Twilio may have written the URL that it signed: it is not
+/// consistent about ports, and it escapes the apostrophe of a query.
+fn spellings(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        _ => authority,
+    };
+    let standard_port = if scheme == "http" { 80 } else { 443 };
+    let authorities = [authority.to_owned(), host.to_owned(), format!("{host}:{standard_port}")];
+
+    let escaped = path
+        .split_once('?')
+        .map(|(path, query)| format!("{path}?{}", query.replace('\'', "%27")))
+        .filter(|escaped| escaped != path);
+    let paths = [Some(path.to_owned()), escaped];
+
+    paths
+        .iter()
+        .flatten()
+        .flat_map(|path| authorities.iter().map(move |host| format!("{scheme}://{host}{path}")))
+        .collect()
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads what Twilio asks from the webhook's form, once its signature was checked.
+fn question(body: &[u8]) -> Question {
+    let value = |name: &str| {
+        form_urlencoded::parse(body).find_map(|(key, value)| (key == name).then_some(value))
+    };
+    let caller = CallerId::parse(&value("From").unwrap_or_default());
+    let called = value("To").unwrap_or_default().parse::<Number>();
+    let parties = match (caller, called) {
+        (Ok(CallerId::Shown(caller)), Ok(called)) => Some((caller, called)),
+        _ => None,
+    };
+    Question { parties, call_id: call_id(value("CallSid").as_deref()) }
+}
+
+/// The answer that rings a phone and shows it a number.
+///
+/// The number to show is always named: left out, the caller's own would be shown.
+/// The caller's call counts as answered when the phone is picked up, not before.
+fn connect(connect_to: &Phone, caller_id: &Number) -> String {
+    // Both are `+` and digits: nothing to escape.
+    respond(&format!(
+        r#"<Dial callerId="{caller_id}" answerOnBridge="true"><Number>{}</Number></Dial>"#,
+        connect_to.reveal()
+    ))
+}
+
+fn say(sentence: &str) -> String {
+    respond(&format!("<Say>{sentence}</Say><Hangup/>"))
+}
+
+fn respond(verbs: &str) -> String {
+    format!(r#"<?xml version="1.0" encoding="UTF-8"?><Response>{verbs}</Response>"#)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! A webhook: the route on which a provider asks whom to connect, and the form in
+//! which it asks and is answered. Each provider's folder has one.
+
+use std::fmt;
+
+use http::StatusCode;
+use http::header::{AsHeaderName, HeaderMap};
+use masking::{Answer, Invalid};
+
+use crate::question::Question;
+use crate::route::Route;
+use crate::secret::ProviderSecret;
+
+/// One route of a provider. A provider that asks on two routes has two of them.
+pub trait Webhook: fmt::Debug + Sync {
+    /// The API's route.
+    fn route(&self) -> Route;
+
+    /// Reads who calls whom, if the request proves to be the provider's.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says what the request lacks.
+    fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal>;
+
+    /// Writes the answer in the provider's own form.
+    fn answer(&self, answer: &Answer) -> Reply;
+}
+
+/// A request as it came over the wire.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The URL that the provider was given, and that some sign.
+    pub url: &'a str,
+    /// The raw path.
+    pub path: &'a str,
+    /// The raw query; empty if there is none.
+    pub query: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The raw body.
+    pub body: &'a [u8],
+}
+
+/// Why a request is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It brings nothing that could prove whose it is: no secret would admit it.
+    Unsigned,
+    /// Its proof does not fit the secret, or the secret has nothing for the route.
+    /// Another secret may admit it.
+    Unproved,
+    /// It can't be read.
+    Unreadable(Invalid),
+}
+
+/// An answer in a provider's form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The content type.
+    pub content_type: &'static str,
+    /// The body, which may hold a phone.
+    pub body: String,
+}
+
+impl Request<'_> {
+    /// Finds a header; one that is no ASCII is as good as none.
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Reply {
+    /// A reply with status 200.
+    pub(crate) fn ok(content_type: &'static str, body: String) -> Self {
+        Self { status: StatusCode::OK, content_type, body }
+    }
+}
+
+/// Hides all of it: phones and tokens may stand anywhere.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// Hides the body.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_request_nor_a_reply_prints_what_it_holds() {
+        let headers = HeaderMap::new();
+        let (url, path, query, body) = ("u-628", "p-628", "q-628", b"b-628".as_slice());
+        let request = Request { url, path, query, headers: &headers, body };
+        let reply = Reply::ok("text/plain", "r-628".to_owned());
+        assert_eq!(format!("{request:?} {reply:?}"), "Request { .. } Reply { status: 200, .. }");
+    }
+}

@@ -1,0 +1,79 @@
+//! The numbers of a pool that may be handed out, and the moment when each is free.
+
+use std::collections::HashMap;
+
+use masking::{Allocation, Number, Pool, Timestamp};
+use masking_store::NumberRow;
+
+/// When each number of a pool is free. Withdrawn numbers are not among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Circulation(HashMap<Number, Timestamp>);
+
+impl Circulation {
+    /// How many of the numbers may serve an order by then: those that are free, or
+    /// all that a shared pool has.
+    pub(crate) fn usable(&self, pool: &Pool, by: Timestamp) -> u64 {
+        match pool.allocation {
+            Allocation::Exclusive => count(self.0.values().filter(|free_at| **free_at <= by)),
+            Allocation::Shared => count(self.0.values()),
+        }
+    }
+
+    /// How many there are, free or not.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &Number> {
+        self.0.keys()
+    }
+
+    /// Takes over the row of a number, which knows better than the index.
+    pub(crate) fn update(&mut self, row: &NumberRow) {
+        if row.in_circulation {
+            self.insert(row.number.clone(), row.available_at);
+        } else {
+            self.remove(&row.number);
+        }
+    }
+
+    pub(crate) fn insert(&mut self, number: Number, free_at: Timestamp) {
+        self.0.insert(number, free_at);
+    }
+
+    pub(crate) fn remove(&mut self, number: &Number) {
+        self.0.remove(number);
+    }
+}
+
+impl FromIterator<NumberRow> for Circulation {
+    fn from_iter<T: IntoIterator<Item = NumberRow>>(rows: T) -> Self {
+        Self(rows.into_iter().map(|row| (row.number, row.available_at)).collect())
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    u64::try_from(items.count()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use masking::Pools;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_usable_from_the_moment_when_it_is_free_and_a_shared_one_always() {
+        let mut circulation = Circulation::default();
+        for (number, free_at) in [("+622150001", 9), ("+622150002", 10), ("+622150003", 11)] {
+            circulation.insert(number.parse().unwrap(), Timestamp::from_seconds(free_at));
+        }
+        for (allocation, usable) in [("exclusive", 2), ("shared", 3)] {
+            let pools = format!(r#"[{{"id":"a","allocation":"{allocation}"}}]"#);
+            let pools = Pools::parse(&pools).unwrap();
+            let pool = pools.named(None).unwrap();
+            assert_eq!(circulation.usable(pool, Timestamp::from_seconds(10)), usable);
+        }
+        assert_eq!(circulation.len(), 3);
+    }
+}

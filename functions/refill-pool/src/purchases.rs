@@ -1,0 +1,122 @@
+//! How many numbers to buy for a pool, and when to stop.
+
+use std::time::Duration;
+
+use masking::{Pool, Timestamp};
+
+use crate::circulation::Circulation;
+
+/// A purchase is not begun with less time than this: it may take 10 s to fail, which
+/// leaves what became of it open.
+const TIME_TO_BUY: Duration = Duration::from_secs(10);
+/// Numbers searched for beyond those needed, since others buy too.
+const SPARE_CANDIDATES: usize = 10;
+
+/// What to do when there is another number for sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Buy it.
+    Buy,
+    /// Stop: as many as are wanted were bought.
+    Enough,
+    /// Stop: the next check goes on.
+    OutOfTime,
+}
+
+/// How many numbers to buy for a pool, of which the account holds so many already. A
+/// number that will have cooled down soon counts as free.
+pub(crate) fn shortfall(
+    pool: &Pool,
+    circulation: &Circulation,
+    owned: usize,
+    now: Timestamp,
+) -> usize {
+    let usable = circulation.usable(pool, now.after(pool.cooldown_seconds));
+    let shortfall = pool.shortfall(usable, u64::try_from(owned).unwrap_or(u64::MAX));
+    usize::try_from(shortfall).unwrap_or(usize::MAX)
+}
+
+/// How many numbers to search for, to buy so many.
+pub(crate) fn candidates(shortfall: usize) -> usize {
+    shortfall.saturating_add(SPARE_CANDIDATES)
+}
+
+/// What to do about the next candidate, when so many numbers are still to be bought
+/// and so much time is left.
+pub(crate) fn next_step(still_wanted: usize, time_left: Duration) -> Step {
+    if still_wanted == 0 {
+        Step::Enough
+    } else if time_left < TIME_TO_BUY {
+        Step::OutOfTime
+    } else {
+        Step::Buy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use masking::Pools;
+
+    use super::*;
+
+    const NOW: u64 = 1000;
+
+    /// The shortfall of a pool with a target of 5, at most 8 numbers, and a cool-down
+    /// of 600 s, whose numbers are free after so many seconds.
+    fn shortfall_of(allocation: &str, free_after: &[u64], owned: usize) -> usize {
+        let pools = format!(
+            r#"[{{"id":"a","min_free":0,"target_free":5,"max_numbers":8,"cooldown_seconds":600,
+                  "allocation":"{allocation}"}}]"#
+        );
+        let pools = Pools::parse(&pools).unwrap();
+        let mut circulation = Circulation::default();
+        for (index, seconds) in free_after.iter().enumerate() {
+            let number = format!("+62215000{index}").parse().unwrap();
+            circulation.insert(number, Timestamp::from_seconds(NOW + seconds));
+        }
+        let now = Timestamp::from_seconds(NOW);
+        shortfall(pools.named(None).unwrap(), &circulation, owned, now)
+    }
+
+    #[test]
+    fn a_pool_lacks_what_is_neither_free_nor_free_soon() {
+        for (free_after, expected) in [
+            (&[][..], 5),
+            (&[0, 0, 0, 0, 0], 0),
+            (&[0, 1, 599, 600], 1),
+            (&[0, 601, 86_400], 4),
+            (&[0, 0, 0, 0, 0, 0], 0),
+        ] {
+            let owned = free_after.len();
+            assert_eq!(shortfall_of("exclusive", free_after, owned), expected, "{free_after:?}");
+        }
+        assert_eq!(shortfall_of("shared", &[0, 601, 86_400], 3), 2, "all of them serve");
+    }
+
+    #[test]
+    fn the_account_holds_no_more_than_it_may() {
+        for (owned, expected) in [(3, 5), (4, 4), (7, 1), (8, 0), (9, 0)] {
+            assert_eq!(shortfall_of("exclusive", &[], owned), expected, "{owned} owned");
+        }
+    }
+
+    #[test]
+    fn some_more_are_searched_for_than_wanted() {
+        assert_eq!(candidates(4), 14);
+        assert_eq!(candidates(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn numbers_are_bought_until_there_are_enough_or_time_is_short() {
+        let (enough, short) = (Duration::from_secs(10), Duration::from_millis(9999));
+        for (still_wanted, time_left, step) in [
+            (2, enough, Step::Buy),
+            (1, enough, Step::Buy),
+            (1, short, Step::OutOfTime),
+            (0, enough, Step::Enough),
+            (0, short, Step::Enough),
+        ] {
+            assert_eq!(next_step(still_wanted, time_left), step, "{still_wanted} {time_left:?}");
+        }
+    }
+}

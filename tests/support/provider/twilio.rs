@@ -1,0 +1,104 @@
+//! Twilio: its side of a call, and its number API.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Form, Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha1::Sha1;
+
+use super::{ACCOUNT, Call, FakeProvider, OwnedNumber, PASSWORD, Parameters, number_in, refusal};
+
+/// Signs a form that goes to `url`, as Twilio's helper libraries document it. (The
+/// tests on the deployed stack have Twilio's own library sign.)
+pub fn signature(auth_token: &str, url: &str, form: &[(&str, &str)]) -> String {
+    let mut fields = form.to_vec();
+    fields.sort_unstable();
+    let mut signed = url.to_owned();
+    for (name, value) in fields {
+        signed.push_str(name);
+        signed.push_str(value);
+    }
+    let mut mac = Hmac::<Sha1>::new_from_slice(auth_token.as_bytes()).expect("any key does");
+    mac.update(signed.as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+impl FakeProvider {
+    /// The `twilio` part of the provider secret that leads here.
+    pub fn twilio_part(&self) -> Value {
+        json!({ "account_sid": ACCOUNT, "auth_tokens": [PASSWORD], "base_url": self.base_url() })
+    }
+}
+
+pub(super) fn routes() -> Router<FakeProvider> {
+    let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
+    Router::new()
+        .route(&format!("{account}/IncomingPhoneNumbers.json"), get(list).post(buy))
+        .route(&format!("{account}/AvailablePhoneNumbers/{{country}}/{{kind}}"), get(search))
+}
+
+fn written(owned: &OwnedNumber) -> Value {
+    json!({
+        "sid": owned.sid, "account_sid": ACCOUNT, "phone_number": owned.number,
+        "friendly_name": owned.tag, "voice_url": owned.voice_url, "status": "in-use",
+    })
+}
+
+async fn list(
+    State(provider): State<FakeProvider>,
+    uri: Uri,
+    Query(query): Query<Parameters>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    provider.admit(Call::List, &uri, ACCOUNT, &headers).await?;
+    let stock = provider.stock();
+    let fits = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
+    let all: Vec<Value> = (stock.owned.iter())
+        .filter(|owned| fits("FriendlyName", &owned.tag) && fits("PhoneNumber", &owned.number))
+        .map(written)
+        .collect();
+    let page = number_in(&query, "Page");
+    let size = number_in(&query, "PageSize").clamp(1, stock.page_size);
+    let numbers: Vec<&Value> = all.iter().skip(page * size).take(size).collect();
+    let next = ((page + 1) * size < all.len()).then(|| {
+        let filter = query.get("FriendlyName").map(|tag| format!("&FriendlyName={tag}"));
+        let filter = filter.unwrap_or_default();
+        format!("{}?PageSize={size}&Page={}{filter}&PageToken=PA1", uri.path(), page + 1)
+    });
+    let next = stock.next_page.clone().unwrap_or(json!(next));
+    let answer = json!({
+        "incoming_phone_numbers": numbers, "page": page, "page_size": size, "next_page_uri": next,
+    });
+    Ok(Json(answer).into_response())
+}
+
+async fn search(
+    State(provider): State<FakeProvider>,
+    uri: Uri,
+    Path(_): Path<(String, String)>,
+    Query(query): Query<Parameters>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    provider.admit(Call::Search, &uri, ACCOUNT, &headers).await?;
+    let stock = provider.stock();
+    let found = stock.for_sale.iter().take(number_in(&query, "PageSize").max(1));
+    let found: Vec<Value> = found.map(|number| json!({ "phone_number": number })).collect();
+    Ok(Json(json!({ "available_phone_numbers": found, "uri": uri.path() })).into_response())
+}
+
+async fn buy(
+    State(provider): State<FakeProvider>,
+    uri: Uri,
+    headers: HeaderMap,
+    Form(form): Form<Parameters>,
+) -> Result<Response, Response> {
+    provider.admit(Call::Buy, &uri, ACCOUNT, &headers).await?;
+    let owned = provider.sell(&form).ok_or_else(|| refusal(400, 21422))?;
+    let sale = (StatusCode::CREATED, Json(written(&owned))).into_response();
+    Ok(provider.confirm(sale).await)
+}
