@@ -30,6 +30,10 @@ pub struct ResolveCall {
 /// Providers wait 5 s at most; a caller who hears nothing hangs up sooner.
 const BUDGET: Duration = Duration::from_secs(2);
 
+/// What is logged when a table or a secret can't be read in time. The template's
+/// `CallUnresolvedFilter` listens to it.
+const CALL_UNRESOLVED: &str = "call could not be resolved";
+
 impl ResolveCall {
     /// Makes the function.
     pub fn new(
@@ -149,7 +153,7 @@ fn log(answer: &Answer, call_id: Option<&str>) {
             tracing::info!(call.id = call_id, order.id = %order_id, "connected a call");
         }
         Answer::Reject(Reason::Unavailable) => {
-            tracing::error!(call.id = call_id, "call could not be resolved");
+            tracing::error!(call.id = call_id, "{CALL_UNRESOLVED}");
         }
         Answer::Reject(reason) => {
             tracing::info!(call.id = call_id, reason = reason.as_str(), "rejected a call");
