@@ -10,7 +10,7 @@ SHELL := /bin/bash -o pipefail
 
 PYTHON ?= python3
 VENV := .venv
-LOCAL := $(VENV)/bin/python infra/local.py
+LOCAL := $(VENV)/bin/python infra/local
 
 # The tools' own folder first, so that cargo and sam find cargo-lambda.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
