@@ -5,8 +5,9 @@ infra/template.yaml into it with `sam`, and hands the stack to a command:
 
     infra/local run -- COMMAND        a stack for as long as COMMAND runs
     infra/local up                    keep a stack running to play with
-    infra/local logs                  every line that its functions logged
+    infra/local logs --follow         what its functions log, as it comes
     eval "$(infra/local env)"         point this shell at it
+    infra/local event assign-numbers  a fresh event for one function alone
     infra/local down
 
 (`infra/local` stands for `.venv/bin/python infra/local`, which `make setup`
@@ -24,6 +25,7 @@ import argparse
 import sys
 
 import commands
+from events import ROUTES
 from processes import Failure, Stopped, stop_on_signals
 from stack import Stack
 
@@ -56,6 +58,9 @@ def parse():
                              action="append", default=[],
                              help="an environment variable that every function gets, such as the "
                                   "address of a fake provider; may be repeated")
+            sub.add_argument("--programs", metavar="FOLDER",
+                             help="deploy the programs in this folder, named as the functions, "
+                                  "instead of building the functions as they are deployed")
         return sub
 
     add("up", commands.up, "Start a stack, or deploy again into the one that runs.", deploys=True)
@@ -76,7 +81,22 @@ def parse():
                      help="also the settings of this function, such as assign-numbers, to run it "
                           "alone with cargo lambda watch")
 
-    add("logs", commands.logs, "Print every line that the functions of a stack logged.")
+    event = add("event", commands.event,
+                "Print an event for a function that runs alone, made fresh for a stack.")
+    event.add_argument("function", metavar="FUNCTION", help="such as assign-numbers")
+    event.add_argument("--order", metavar="ID", default="try-1",
+                       help="which order it is about (default: try-1)")
+    event.add_argument("--route", choices=ROUTES, default=ROUTES[0],
+                       help="who asks resolve-call: a switch (the default), Twilio or Exotel")
+
+    logs = add("logs", commands.logs, "Print what the functions of a stack logged.")
+    logs.add_argument("--function", metavar="NAME",
+                      help="only of functions whose name begins so, such as assign")
+    logs.add_argument("--grep", metavar="TEXT", help="only lines with this text in them")
+    logs.add_argument("--follow", action="store_true", help="go on printing what comes")
+    logs.add_argument("--no-times", dest="times", action="store_false",
+                      help="without the time of each line, for programs")
+
     add("status", commands.status, "Print how to reach a stack, as JSON.")
     return parser.parse_args()
 

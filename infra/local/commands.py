@@ -5,8 +5,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from build import BUILD, build
-from logs import log_lines
+from build import BUILD, build, lay_out
+from events import fresh_event
+from logs import Log, show
 from machine import ROOT, aws_env, check_machine
 from processes import Failure, quietly, say, stop_group
 
@@ -17,11 +18,13 @@ def start(stack, arguments):
     parameters = dict(arguments.parameter)
     if arguments.pools:
         parameters["Pools"] = read_pools(arguments.pools)
-    built = build()
+    built = None if arguments.programs else build()
     running = stack.facts()
     if running and arguments.function_env:
         raise Failure("--function-env only works on a new stack: run `make down` first")
     endpoint = running["endpoint"] if running else stack.start_emulator(dict(arguments.function_env))
+    if arguments.programs:
+        built = lay_out(Path(arguments.programs), stack.folder / "build")
     return stack.deploy(endpoint, built, parameters)
 
 
@@ -46,7 +49,7 @@ def up(stack, arguments):
     say(f"Its outputs are in {stack.outputs_file.relative_to(ROOT)}. Next:")
     say("")
     say("  eval \"$(make -s env)\"   sets AWS_ENDPOINT_URL and the outputs ($AssignQueueUrl …)")
-    say("  make logs              shows what the functions logged")
+    say("  make logs              shows what the functions logged; FOLLOW=1 goes on")
     say("  make down              ends it")
 
 
@@ -95,6 +98,10 @@ def env(stack, arguments):
         print(f"export {name}={shlex.quote(value)}")
 
 
-def logs(stack, _):
-    for function, line in log_lines(stack.require_facts()["endpoint"]):
-        print(f"{function:15} {line}")
+def event(stack, arguments):
+    print(fresh_event(stack, arguments.function, arguments.order, arguments.route))
+
+
+def logs(stack, arguments):
+    log = Log(stack.require_facts()["endpoint"], arguments.function, arguments.grep)
+    show(log, arguments.times, arguments.follow)

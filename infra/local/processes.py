@@ -108,5 +108,5 @@ def tail(log, lines=30):
 
 
 def say(text, end="\n", prefix="  "):
-    # On the error stream, so that what `env` and `logs` print can be read by programs.
+    # On the error stream, so that what `env`, `logs` and `event` print can be read by programs.
     print(prefix + text, end=end, file=sys.stderr, flush=True)

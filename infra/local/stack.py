@@ -161,7 +161,7 @@ class Stack:
             "VN_EMULATOR_LOG": str(self.folder / "emulator.log"),
             "VN_LOGS": shlex.join([
                 sys.executable, str(Path(__file__).resolve().parent),
-                "logs", "--name", self.name,
+                "logs", "--name", self.name, "--no-times",
             ]),
         }
 
