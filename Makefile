@@ -5,12 +5,16 @@
 
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
+# One command after the other, but where `demo` does two things at once.
+ifndef AT_ONCE
 .NOTPARALLEL:
-.PHONY: help setup build demo up down env logs capacity test check lint stack-test bench soak mutants fmt clean
+endif
+.PHONY: help setup setup-demo build build-demo demo up down env logs capacity test check lint \
+  stack-test bench soak mutants fmt clean
 
 PYTHON ?= python3
 VENV := .venv
-LOCAL := $(VENV)/bin/python infra/local.py
+LOCAL := $(VENV)/bin/python infra/local
 
 # The tools' own folder first, so that cargo and sam find cargo-lambda.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -22,12 +26,15 @@ help:  ## List the commands
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo 'Start with `make demo`. The first time takes some minutes; it needs no AWS account.'
+	@echo 'Start with `make demo`. It takes about 3 minutes the first time, and needs no AWS account.'
 
 # ---------------------------------------------------------------- Tools
 
-setup: $(VENV)/.installed  ## Install the pinned tools into .venv (the others call it)
+setup: $(VENV)/.installed-build  ## Install the pinned tools into .venv (the others call it)
 
+# All that runs and deploys a stack. The list names every package, so there is nothing to resolve;
+# compiling the installed Python files would take as long again, and most are never used.
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement
 $(VENV)/.installed: infra/requirements.txt
 	@command -v cargo > /dev/null || { \
 	  echo 'cargo is missing: install Rust from https://rustup.rs, then try again.' >&2; exit 1; }
@@ -35,17 +42,35 @@ $(VENV)/.installed: infra/requirements.txt
 	  echo 'Python 3.11 or newer is needed. If there is one, name it: make PYTHON=python3.12 …' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
 	  echo 'The venv module is missing: apt install python3-venv (or your system'\''s package), then try again.' >&2; exit 1; }
-	@echo '  installing the tools into $(VENV) (about a minute, once)'
+	@echo '  installing the tools into $(VENV) (about a minute, once)' >&2
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@$(INSTALL) $<
+	@touch $@
+
+# What builds the functions as they are deployed: half a gigabyte that the demo does without.
+$(VENV)/.installed-build: infra/requirements-build.txt $(VENV)/.installed
+	@echo '  installing the tools that build the functions (half a minute, once)' >&2
+	@$(INSTALL) $<
 	@touch $@
 
 # ---------------------------------------------------------------- Run
 
-demo: setup  ## Watch two people phone each other without seeing each other's number
-	@echo '  building the demo (the first time takes some minutes)'
-	@cargo build --locked --package tests --no-default-features --bin demo
-	@$(LOCAL) run --name demo --pools tests/demo/pools.json -- cargo run --quiet --locked --package tests --no-default-features --bin demo
+# The demo's program and a quick build of the functions, so that the AWS SDK is built once for all.
+DEMO := --package tests --no-default-features --bin demo
+DEMO_POOLS := tests/demo/pools.json
+FUNCTIONS := $(notdir $(wildcard functions/*))
+
+demo:  ## Watch two people phone each other without seeing each other's number
+	@$(MAKE) --no-print-directory --jobs=2 AT_ONCE=1 setup-demo build-demo
+	@$(LOCAL) run --name demo --pools $(DEMO_POOLS) --programs target/quick -- target/quick/demo
+
+setup-demo: $(VENV)/.installed
+	@:
+
+build-demo:
+	@echo '  building the demo and a quick build of the functions (about 2 minutes on 2 cores, once)'
+	@cargo build --locked --profile quick --target-dir target $(DEMO) \
+	  $(foreach function,$(FUNCTIONS),--package $(function) --bin $(function))
 
 up: setup  ## Start the whole stack on this machine, or deploy changes into it
 	@$(LOCAL) up
@@ -56,8 +81,8 @@ down: setup  ## End what `up` started
 env: setup  ## Print what points a shell at it: eval "$(make -s env)"
 	@$(LOCAL) env
 
-logs: setup  ## Print what its functions logged
-	@$(LOCAL) logs
+logs: setup  ## Print what its functions logged; FUNCTION=assign, GREP=text, FOLLOW=1
+	@$(LOCAL) logs $(if $(FUNCTION),--function '$(FUNCTION)') $(if $(GREP),--grep '$(GREP)') $(if $(FOLLOW),--follow)
 
 # ---------------------------------------------------------------- Plan
 
@@ -103,9 +128,10 @@ stack-test: setup  ## Run the end-to-end tests against the deployed template
 # ---------------------------------------------------------------- Speed, size, cost
 
 # The functions as they are deployed, and the plain ones beside them, built alike.
+BENCH := tests/bench
 bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that it works
 	@$(LOCAL) build
-	@for reference in tests/bench/reference/*/; do \
+	@for reference in $(BENCH)/reference/*/; do \
 	  (cd $$reference && cargo lambda build --quiet --release --locked) || exit; done
 	@cargo run --quiet --locked --profile soak --package bench -- $(if $(QUICK),--quick)
 

@@ -1,0 +1,91 @@
+"""Events for a function that runs alone: those of tests/events, made fresh for the stack that runs.
+
+Times are now, a version is higher than any before, imported numbers are new, a call dials the
+number that stands for the agent, and its token or signature is the stack's own.
+"""
+
+import base64
+import json
+import time
+import uuid
+from urllib.parse import parse_qsl, urlencode
+
+from machine import ROOT, client
+from processes import Failure
+
+EVENTS = ROOT / "tests" / "events"
+ROUTES = ("resolve", "twilio", "exotel")
+
+
+def fresh_event(stack, function, order_id, route):
+    """The event of a function as JSON text."""
+    name = function if route == "resolve" else f"{function}-{route}"
+    file = EVENTS / f"{name}.json"
+    if not file.exists():
+        raise Failure(f"there is no event for {name}: {EVENTS.relative_to(ROOT)} has those that are")
+    event = json.loads(file.read_text())
+    if function == "resolve-call":
+        call(event, route, stack, order_id)
+    else:
+        message(event["Records"][0], order_id)
+    return json.dumps(event)
+
+
+def message(record, order_id):
+    """Makes an SQS record one that was sent just now."""
+    now = str(time.time_ns() // 1_000_000)
+    record["messageId"] = str(uuid.uuid4())
+    record["attributes"].update(SentTimestamp=now, ApproximateFirstReceiveTimestamp=now)
+    body = json.loads(record["body"])
+    if "order_id" in body:
+        body.update(order_id=order_id, version=int(now))
+    if "numbers" in body:
+        body["numbers"] = [f"+6221{int(now[:-3]) % 10**8 + index:08}" for index in range(4)]
+    record["body"] = json.dumps(body)
+    del record["md5OfBody"]
+
+
+def call(event, route, stack, order_id):
+    """Makes a call one from the customer of an order to its agent, which may ask."""
+    facts, outputs = stack.require_facts(), stack.outputs()
+    called = number_of(facts["endpoint"], outputs["OrdersTable"], order_id, "agent")
+    secret = client("secretsmanager", facts["endpoint"]).get_secret_value(
+        SecretId=outputs["ProviderSecretArn"])["SecretString"]
+    token = token_of(secret, route)
+    event["requestContext"]["domainName"] = event["headers"]["host"] = facts["api_domain"]
+    if route == "resolve":
+        event["headers"]["authorization"] = f"Bearer {token}"
+        event["body"] = json.dumps({**json.loads(event["body"]), "called": called})
+    elif route == "twilio":
+        from twilio.request_validator import RequestValidator
+
+        form = dict(parse_qsl(base64.b64decode(event["body"]).decode()), To=called)
+        event["body"] = base64.b64encode(urlencode(form).encode()).decode()
+        event["headers"]["x-twilio-signature"] = RequestValidator(token).compute_signature(
+            f"https://{facts['api_domain']}{event['rawPath']}", form)
+    else:
+        path = f"/calls/exotel/{token}"
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        event["pathParameters"]["token"] = token
+        query = dict(parse_qsl(event["rawQueryString"]), CallTo=called)
+        event["rawQueryString"] = urlencode(query)
+
+
+def number_of(endpoint, table, order_id, role):
+    """The number that stands for a participant, from the order's row."""
+    found = client("dynamodb", endpoint).get_item(
+        TableName=table, Key={"order_id": {"S": order_id}}, ConsistentRead=True)
+    participants = found.get("Item", {}).get("participants", {}).get("L", [])
+    for participant in (participant["M"] for participant in participants):
+        if participant["role"]["S"] == role:
+            return participant["number"]["S"]
+    raise Failure(f"the order {order_id} has no number for its {role}: assign it first")
+
+
+def token_of(secret, route):
+    """The token of the stack's provider secret for a route."""
+    part = json.loads(secret).get(route, {})
+    for name in ("tokens", "auth_tokens", "webhook_tokens"):
+        if part.get(name):
+            return part[name][0]
+    raise Failure(f"the provider secret has no token for {route} yet: put one into it first")
