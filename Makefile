@@ -44,8 +44,8 @@ $(VENV)/.installed: infra/requirements.txt
 
 demo: setup  ## Watch two people phone each other without seeing each other's number
 	@echo '  building the demo (the first time takes some minutes)'
-	@cargo build --locked --package tests --no-default-features --bin demo
-	@$(LOCAL) run --name demo --pools tests/demo/pools.json -- cargo run --quiet --locked --package tests --no-default-features --bin demo
+	@cargo build --locked --package demo
+	@$(LOCAL) run --name demo --pools tools/demo/pools.json -- cargo run --quiet --locked --package demo
 
 up: setup  ## Start the whole stack on this machine, or deploy changes into it
 	@$(LOCAL) up
@@ -95,7 +95,7 @@ check:  ## Run the tests that need no emulator
 	cargo test --workspace --locked
 
 # Every story is played twice: on exclusive pools, and on shared ones.
-STORIES := cargo test --package tests --features stack --test stack --locked
+STORIES := cargo test --package stack-tests --features stack --locked
 stack-test: setup  ## Run the end-to-end tests against the deployed template
 	$(LOCAL) run --name test --pools tests/stack/pools.json -- $(STORIES)
 	$(LOCAL) run --name test-shared --pools "$$(sed 's/"id":/"allocation": "shared", "id":/' tests/stack/pools.json)" -- $(STORIES) -- --shared
@@ -105,7 +105,7 @@ stack-test: setup  ## Run the end-to-end tests against the deployed template
 # The functions as they are deployed, and the plain ones beside them, built alike.
 bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that it works
 	@$(LOCAL) build
-	@for reference in tests/bench/reference/*/; do \
+	@for reference in bench/reference/*/; do \
 	  (cd $$reference && cargo lambda build --quiet --release --locked) || exit; done
 	@cargo run --quiet --locked --profile soak --package bench -- $(if $(QUICK),--quick)
 
@@ -113,9 +113,9 @@ bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that
 
 SECONDS ?= 60
 
-soak:  ## Run the simulation under faults for SECONDS (60), or repeat one SEED
+soak:  ## Run the simulation under faults for SECONDS (60), on new seeds or those FROM one, or repeat one SEED
 	@cargo run --quiet --locked --package simulation --profile soak --bin soak -- \
-	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS))
+	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS) $(if $(FROM),--from $(FROM)))
 
 mutants:  ## Break the code in each way of tests/mutants.py: every one must be caught
 	@$(PYTHON) tests/mutants.py

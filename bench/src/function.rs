@@ -129,7 +129,7 @@ fn deflated(bytes: &[u8]) -> u64 {
 /// Installs the Node.js function, once, if that is possible here.
 fn node() -> Result<Function, String> {
     let node = Path::new("target/bench/node");
-    let source = Path::new("tests/bench/node");
+    let source = Path::new("bench/node");
     let run = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).current_dir(node).output();
         let output = output.map_err(|_| format!("{program} is not installed"))?;

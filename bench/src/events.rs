@@ -6,10 +6,10 @@ use support::{story, twilio};
 
 use crate::function::{POOL, SHARED_POOL};
 
-const SWITCH: &str = include_str!("../../events/resolve-call.json");
-const TWILIO: &str = include_str!("../../events/resolve-call-twilio.json");
-const EXOTEL: &str = include_str!("../../events/resolve-call-exotel.json");
-const QUEUE: &str = include_str!("../../events/assign-numbers.json");
+const SWITCH: &str = include_str!("../../tests/events/resolve-call.json");
+const TWILIO: &str = include_str!("../../tests/events/resolve-call-twilio.json");
+const EXOTEL: &str = include_str!("../../tests/events/resolve-call-exotel.json");
+const QUEUE: &str = include_str!("../../tests/events/assign-numbers.json");
 
 /// The nth number of a pool; all pools together have fewer than a hundred million.
 pub(crate) fn number(n: u64) -> String {

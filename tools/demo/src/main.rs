@@ -23,7 +23,7 @@ const LEELA: Person = Person { name: "Leela", what: "a customer later on", phone
 const STRANGER: Person = Person { name: "Dev", what: "a stranger", phone: "+919820060006" };
 const PEOPLE: [Person; 6] = [ASHA, RAVI, MEERA, KIRAN, LEELA, STRANGER];
 
-/// The pool of `tests/demo/pools.json`.
+/// The pool of `tools/demo/pools.json`.
 const POOL: &str = "in-mumbai";
 const NUMBERS: [&str; 4] = ["+912240000001", "+912240000002", "+912240000003", "+912240000004"];
 
