@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use assign_numbers::{AssignNumbers, LowWater, Rosters};
+use assign_numbers::AssignNumbers;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
@@ -24,14 +24,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use carriers::ProviderSecret;
 use fastrand::Rng;
 use futures_util::future::join_all;
-use lambda_support::Secret;
-use lambda_support::sqs::Consumed;
-use masking::{CallerKey, Pools, Timestamp};
-use masking_store::{Numbers, Orders, Routes, TableNames};
-use order_events::Intake;
+use lambda_support::Clock;
+use masking::Pools;
+use masking_store::TableNames;
 use release_numbers::ReleaseNumbers;
 use resolve_call::ResolveCall;
 use serde_json::{Value, json};
@@ -267,54 +264,48 @@ impl World {
         let mut pools = function::pools();
         pools[0]["shards"] = shards.into();
         let pools = Pools::parse(&pools.to_string()).expect("valid pools");
-        let orders = |http: SharedHttpClient| {
-            let tables = TableNames {
-                orders: "OrdersTable".to_owned(),
-                numbers: "NumbersTable".to_owned(),
-                routes: "RoutesTable".to_owned(),
-            };
-            Orders::new(dynamodb(http), tables)
+        let tables = TableNames {
+            orders: "OrdersTable".to_owned(),
+            numbers: "NumbersTable".to_owned(),
+            routes: "RoutesTable".to_owned(),
         };
         let sqs = aws_sdk_sqs::Client::from_conf(config!(aws_sdk_sqs, http(false)));
         let secrets =
             aws_sdk_secretsmanager::Client::from_conf(config!(aws_sdk_secretsmanager, http(false)));
-        let intake = || {
-            let queue = Consumed::new(sqs.clone(), "http://queues/own", "http://queues/dead");
-            Intake::new(queue, sqs.clone(), NUMBER_EVENTS)
-        };
-        let caller_key = || {
-            Secret::new(secrets.clone(), "service-secret", |_, text| {
-                CallerKey::parse(text).map_err(|error| error.to_string())
-            })
-        };
         let begun = Instant::now();
-        let now = move || Timestamp::from_seconds(BEGINNING + begun.elapsed().as_secs());
+        let clock = Clock::new(move || BEGINNING + begun.elapsed().as_secs());
+        let (queue_url, dead) = ("http://queues/own", "http://queues/dead");
+        let assign = assign_numbers::Settings {
+            pools,
+            tables: tables.clone(),
+            service_secret: "service-secret".to_owned(),
+            queue_url: queue_url.to_owned(),
+            dead_letter_queue_url: dead.to_owned(),
+            number_events_queue_url: NUMBER_EVENTS.to_owned(),
+            refill_queue_url: REFILL.to_owned(),
+        };
+        let release = release_numbers::Settings {
+            tables,
+            queue_url: queue_url.to_owned(),
+            dead_letter_queue_url: dead.to_owned(),
+            number_events_queue_url: NUMBER_EVENTS.to_owned(),
+        };
+        let resolve = resolve_call::Settings {
+            routes_table: "RoutesTable".to_owned(),
+            service_secret: "service-secret".to_owned(),
+            provider_secret: "provider-secret".to_owned(),
+            public_base_url: None,
+        };
         Self {
-            assign: AssignNumbers {
-                pools,
-                numbers: Numbers::new(dynamodb(http(true)), "NumbersTable"),
-                rosters: Rosters::default(),
-                orders: orders(http(true)),
-                caller_key: caller_key(),
-                intake: intake(),
-                low_water: LowWater::new(sqs.clone(), REFILL, || 0),
-                clock: Box::new(now),
-                announced_waits: Mutex::default(),
-            },
-            release: ReleaseNumbers {
-                orders: orders(http(false)),
-                intake: intake(),
-                clock: Box::new(now),
-            },
-            resolve: ResolveCall {
-                routes: Routes::new(dynamodb(http(false)), "RoutesTable"),
-                caller_key: caller_key(),
-                providers: Secret::new(secrets.clone(), "provider-secret", |last, text| {
-                    Ok(ProviderSecret::read(last, text))
-                }),
-                public_base_url: None,
-                clock: Box::new(now),
-            },
+            assign: AssignNumbers::new(
+                assign,
+                dynamodb(http(true)),
+                sqs.clone(),
+                secrets.clone(),
+                clock.clone(),
+            ),
+            release: ReleaseNumbers::new(release, dynamodb(http(false)), sqs, clock.clone()),
+            resolve: ResolveCall::new(resolve, dynamodb(http(false)), secrets, clock),
             cloud,
             state,
         }
@@ -322,20 +313,20 @@ impl World {
 
     async fn assign(&self, events: impl IntoIterator<Item = String>) {
         let event = batch(events);
-        let response = assign_numbers::handle(&self.assign, event).await;
+        let response = self.assign.handle(event).await;
         assert!(response.batch_item_failures.is_empty(), "all orders are assigned");
     }
 
     async fn release(&self, orders: Range<u64>) {
         let event = batch(orders.map(events::completed));
-        let response = release_numbers::handle(&self.release, event).await;
+        let response = self.release.handle(event).await;
         assert!(response.batch_item_failures.is_empty(), "all orders are released");
     }
 
     async fn call(&self) {
         let event = Carrier::Switch.asks("+628111111111", &events::number(0), Case::Reject);
         let request = lambda_http::request::from_str(&event).expect("a request");
-        let Ok(answer) = resolve_call::handle(&self.resolve, request).await;
+        let answer = self.resolve.handle(request).await;
         assert_eq!(answer.status(), 200);
     }
 

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use carriers::ProviderSecret;
-use lambda_support::Secret;
-use masking::{CallerKey, Timestamp};
-use masking_store::Routes;
+use lambda_support::Clock;
 use resolve_call::ResolveCall;
 use serde_json::{Value, json};
 use support::World;
@@ -109,20 +106,16 @@ async fn a_table_that_is_silent_for_two_seconds_connects_nobody() {
     let aws = FakeAws::start().await;
     aws.given_secret("service", Some(json!({"caller_key": "k".repeat(64)}).to_string()));
     aws.given_secret("provider", Some(provider_secret().to_string()));
-    let function = ResolveCall {
-        routes: Routes::new(database::client(&endpoint), "RoutesTable"),
-        caller_key: Secret::new(aws.secrets(), "service", |_, text| {
-            CallerKey::parse(text).map_err(|error| error.to_string())
-        }),
-        providers: Secret::new(aws.secrets(), "provider", |last, text| {
-            Ok(ProviderSecret::read(last, text))
-        }),
+    let settings = resolve_call::Settings {
+        routes_table: "RoutesTable".to_owned(),
+        service_secret: "service".to_owned(),
+        provider_secret: "provider".to_owned(),
         public_base_url: None,
-        clock: Box::new(|| Timestamp::from_seconds(0)),
     };
+    let (dynamodb, clock) = (database::client(&endpoint), Clock::new(|| 0));
+    let function = ResolveCall::new(settings, dynamodb, aws.secrets(), clock);
     // Read now, so that nothing but the table is waited for.
-    assert!(function.caller_key.current().await.is_some());
-    assert!(function.providers.current().await.is_some());
+    function.read_secrets().await;
 
     let mut event: Value =
         serde_json::from_str(include_str!("../events/resolve-call.json")).unwrap();
@@ -130,8 +123,9 @@ async fn a_table_that_is_silent_for_two_seconds_connects_nobody() {
     event["headers"]["authorization"] = format!("Bearer {SWITCH_TOKEN}").into();
     let request = lambda_http::request::from_str(&event.to_string()).unwrap();
     tokio::time::pause();
-    let answer = resolve_call::handle(&function, request);
-    let Ok(response) = timeout(Duration::from_secs(3), answer).await.expect("an answer in time");
+    let answer = function.handle(request);
+    let response = timeout(Duration::from_secs(3), answer).await.expect("an answer in time");
+    timeout(Duration::from_secs(1), silent.accept()).await.expect("the table was asked").unwrap();
     let answer: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(answer, json!({"decision": "reject", "reason": "unavailable"}));
 }

@@ -512,7 +512,7 @@ impl Stack {
 }
 
 fn variable(name: &'static str) -> Result<String> {
-    env::required(name).map_err(|_| {
+    env::process(name).ok_or_else(|| {
         let how = "run this by `infra/local.py run -- …`, or by make";
         Surprise(format!("{name} is not set: {how}"))
     })

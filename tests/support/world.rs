@@ -6,14 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use assign_numbers::{AssignNumbers, LowWater, Rosters};
+use assign_numbers::AssignNumbers;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use carriers::ProviderSecret;
-use lambda_support::Secret;
-use lambda_support::sqs::Consumed;
-use masking::{CallerKey, Pools, Timestamp};
-use masking_store::{Numbers, Orders, Routes, TableNames};
-use order_events::Intake;
+use lambda_support::Clock;
+use masking::{Pools, Timestamp};
+use masking_store::TableNames;
 use refill_pool::RefillPool;
 use release_numbers::ReleaseNumbers;
 use resolve_call::ResolveCall;
@@ -40,7 +37,7 @@ const REFILL: &str = "http://queues/refill";
 const NUMBER_EVENTS: &str = "http://queues/number-events";
 
 /// The four functions on one set of tables.
-#[expect(missing_debug_implementations, reason = "the handlers' clocks have none")]
+#[expect(missing_debug_implementations, reason = "the embedded database has none")]
 pub struct World {
     now: Arc<AtomicU64>,
     database: Arc<Database>,
@@ -104,69 +101,37 @@ impl World {
         let now = Arc::new(AtomicU64::new(BEGINNING));
         let clock = || {
             let now = Arc::clone(&now);
-            Box::new(move || Timestamp::from_seconds(now.load(Ordering::SeqCst)))
+            Clock::new(move || now.load(Ordering::SeqCst))
         };
         aws.given_secret(SERVICE_SECRET, Some(json!({"caller_key": "k".repeat(64)}).to_string()));
         aws.given_secret(PROVIDER_SECRET, Some(provider_secret().to_string()));
 
-        let numbers = Numbers::new(dynamodb.clone(), "NumbersTable");
-        let tables = TableNames {
-            orders: "OrdersTable".to_owned(),
-            numbers: "NumbersTable".to_owned(),
-            routes: "RoutesTable".to_owned(),
-        };
-        let orders = Orders::new(dynamodb.clone(), tables);
-        let intake = |queue, dead_letters| {
-            let queue = Consumed::new(aws.sqs(), queue, dead_letters);
-            Intake::new(queue, aws.sqs(), NUMBER_EVENTS)
-        };
-        let caller_key = || {
-            Secret::new(aws.secrets(), SERVICE_SECRET, |_, text| {
-                CallerKey::parse(text).map_err(|error| error.to_string())
-            })
-        };
-        let providers = || {
-            Secret::new(aws.secrets(), PROVIDER_SECRET, |last, text| {
-                Ok(ProviderSecret::read(last, text))
-            })
-        };
-
+        let (assign, refill) = order_and_pool_functions(&aws, &dynamodb, &pools, clock());
         Self {
-            assign: AssignNumbers {
-                pools: pools.clone(),
-                numbers: numbers.clone(),
-                rosters: Rosters::default(),
-                orders: orders.clone(),
-                caller_key: caller_key(),
-                intake: intake("http://queues/assign", ASSIGN_DEAD_LETTERS),
-                low_water: LowWater::new(aws.sqs(), REFILL, || BEGINNING),
-                clock: clock(),
-                announced_waits: std::sync::Mutex::default(),
-            },
-            release: ReleaseNumbers {
-                orders,
-                intake: intake("http://queues/release", RELEASE_DEAD_LETTERS),
-                clock: clock(),
-            },
-            refill: RefillPool {
-                pools,
-                numbers,
-                providers: providers(),
-                http: carriers::client().expect("a client"),
-                queue: Consumed::new(aws.sqs(), REFILL, REFILL_DEAD_LETTERS),
-                sqs: aws.sqs(),
-                refill_queue_url: REFILL.to_owned(),
-                stack_name: "masking".to_owned(),
-                public_base_url: "https://calls.example.com".to_owned(),
-                clock: clock(),
-            },
-            resolve: ResolveCall {
-                routes: Routes::new(dynamodb.clone(), "RoutesTable"),
-                caller_key: caller_key(),
-                providers: providers(),
-                public_base_url: None,
-                clock: clock(),
-            },
+            assign,
+            refill,
+            release: ReleaseNumbers::new(
+                release_numbers::Settings {
+                    tables: table_names(),
+                    queue_url: "http://queues/release".to_owned(),
+                    dead_letter_queue_url: RELEASE_DEAD_LETTERS.to_owned(),
+                    number_events_queue_url: NUMBER_EVENTS.to_owned(),
+                },
+                dynamodb.clone(),
+                aws.sqs(),
+                clock(),
+            ),
+            resolve: ResolveCall::new(
+                resolve_call::Settings {
+                    routes_table: "RoutesTable".to_owned(),
+                    service_secret: SERVICE_SECRET.to_owned(),
+                    provider_secret: PROVIDER_SECRET.to_owned(),
+                    public_base_url: None,
+                },
+                dynamodb.clone(),
+                aws.secrets(),
+                clock(),
+            ),
             now,
             database,
             dynamodb,
@@ -200,7 +165,10 @@ impl World {
     /// Deploys other settings of the pools, over the same tables.
     pub fn given_pools(&mut self, pools: &Value) {
         let pools = Pools::parse(&pools.to_string()).expect("valid pools");
-        (self.assign.pools, self.refill.pools) = (pools.clone(), pools);
+        let now = Arc::clone(&self.now);
+        let clock = Clock::new(move || now.load(Ordering::SeqCst));
+        (self.assign, self.refill) =
+            order_and_pool_functions(&self.aws, &self.dynamodb, &pools, clock);
     }
 
     /// Imports numbers `+62215` followed by these five digits into a pool.
@@ -239,14 +207,14 @@ impl World {
     /// Has assign-numbers handle one batch of bodies.
     pub async fn when_assign_receives(&self, bodies: &[String], delivery: Delivery) -> Told {
         let event = self.batch(include_str!("../events/assign-numbers.json"), bodies, delivery);
-        let response = assign_numbers::handle(&self.assign, event).await;
+        let response = self.assign.handle(event).await;
         self.told(&response, ASSIGN_DEAD_LETTERS)
     }
 
     /// Has release-numbers handle one batch of bodies.
     pub async fn when_release_receives(&self, bodies: &[String], delivery: Delivery) -> Told {
         let event = self.batch(include_str!("../events/release-numbers.json"), bodies, delivery);
-        let response = release_numbers::handle(&self.release, event).await;
+        let response = self.release.handle(event).await;
         self.told(&response, RELEASE_DEAD_LETTERS)
     }
 
@@ -264,7 +232,7 @@ impl World {
     pub async fn when_refill_receives_within(&self, body: &str, time: Duration) -> Told {
         let file = include_str!("../events/refill-pool.json");
         let event = self.batch(file, &[body.to_owned()], Delivery { count: 1, age: 0 });
-        let response = refill_pool::handle(&self.refill, event, Instant::now() + time).await;
+        let response = self.refill.handle(event, Instant::now() + time).await;
         self.told(&response, REFILL_DEAD_LETTERS)
     }
 
@@ -367,7 +335,7 @@ impl World {
     /// Has resolve-call handle an event of the HTTP API.
     pub async fn when_requested(&self, event: &Value) -> (u16, String) {
         let request = lambda_http::request::from_str(&event.to_string()).expect("a request");
-        let Ok(response) = resolve_call::handle(&self.resolve, request).await;
+        let response = self.resolve.handle(request).await;
         let (parts, body) = response.into_parts();
         (parts.status.as_u16(), String::from_utf8(body.to_vec()).expect("text"))
     }
@@ -421,6 +389,46 @@ impl World {
 
 /// The first delivery of a message.
 pub const FIRST: Delivery = Delivery { count: 1, age: 0 };
+
+fn table_names() -> TableNames {
+    TableNames {
+        orders: "OrdersTable".to_owned(),
+        numbers: "NumbersTable".to_owned(),
+        routes: "RoutesTable".to_owned(),
+    }
+}
+
+/// The two functions that know the pools.
+fn order_and_pool_functions(
+    aws: &FakeAws,
+    dynamodb: &aws_sdk_dynamodb::Client,
+    pools: &Pools,
+    clock: Clock,
+) -> (AssignNumbers, RefillPool) {
+    let assign = assign_numbers::Settings {
+        pools: pools.clone(),
+        tables: table_names(),
+        service_secret: SERVICE_SECRET.to_owned(),
+        queue_url: "http://queues/assign".to_owned(),
+        dead_letter_queue_url: ASSIGN_DEAD_LETTERS.to_owned(),
+        number_events_queue_url: NUMBER_EVENTS.to_owned(),
+        refill_queue_url: REFILL.to_owned(),
+    };
+    let refill = refill_pool::Settings {
+        pools: pools.clone(),
+        numbers_table: "NumbersTable".to_owned(),
+        provider_secret: PROVIDER_SECRET.to_owned(),
+        queue_url: REFILL.to_owned(),
+        dead_letter_queue_url: REFILL_DEAD_LETTERS.to_owned(),
+        stack_name: "masking".to_owned(),
+        public_base_url: "https://calls.example.com".to_owned(),
+    };
+    let http = carriers::client().expect("a client");
+    (
+        AssignNumbers::new(assign, dynamodb.clone(), aws.sqs(), aws.secrets(), clock.clone()),
+        RefillPool::new(refill, dynamodb.clone(), aws.sqs(), aws.secrets(), http, clock),
+    )
+}
 
 fn event_file(file: &str) -> Value {
     serde_json::from_str(file).expect("an event file is JSON")

@@ -1,15 +1,35 @@
-//! Configuration from the environment, which only `main` reads.
+//! Settings from the environment, which only `main` reads.
 
 use std::env;
 
-/// Reads a variable that must be set. The error is a line for `main` to end with.
-pub fn required(name: &'static str) -> Result<String, String> {
-    optional(name)
+/// Reads a variable of the process; none if it is missing or empty.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn process(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Reads a variable that must be set, out of what `lookup` knows.
+///
+/// # Errors
+///
+/// Names the variable that is missing, in a line for `main` to end with.
+pub fn required(
+    lookup: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<String, String> {
+    lookup(name)
         .ok_or_else(|| format!("environment variable {name} is not set; the template sets it"))
 }
 
-/// Reads a variable that may be missing or empty.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub fn optional(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let lookup = |name: &str| (name == "QUEUE_URL").then(|| "https://queue".to_owned());
+        assert_eq!(required(lookup, "QUEUE_URL").unwrap(), "https://queue");
+        let error = required(lookup, "POOLS").unwrap_err();
+        assert_eq!(error, "environment variable POOLS is not set; the template sets it");
+    }
 }

@@ -4,7 +4,10 @@
 pub mod aws;
 pub mod clock;
 pub mod env;
+mod errors;
 mod secret;
 pub mod sqs;
 
+pub use self::clock::Clock;
+pub use self::errors::{AwsError, Chain};
 pub use self::secret::{Parse, Secret};

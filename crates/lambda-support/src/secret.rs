@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use crate::errors::AwsError;
 
 /// A rotated secret is taken over after this at the latest.
 const KEPT: Duration = Duration::from_mins(5);
@@ -34,11 +35,6 @@ struct Last<T> {
     text: Option<String>,
     read_at: Option<Instant>,
 }
-
-/// The secret could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the secret could not be read: {0}")]
-struct SecretError(String);
 
 impl<T: Clone> Secret<T> {
     /// The secret of that name or ARN.
@@ -85,12 +81,10 @@ impl<T: Clone> Secret<T> {
         last.text = Some(text);
     }
 
-    async fn read(&self) -> Result<String, SecretError> {
-        let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
-        let answer = answer.map_err(|error| match error.as_service_error() {
-            Some(refusal) => SecretError(refusal.code().unwrap_or("without a code").to_owned()),
-            None => SecretError(error.to_string()),
-        })?;
-        answer.secret_string.ok_or_else(|| SecretError("it holds no text".to_owned()))
+    async fn read(&self) -> Result<String, AwsError> {
+        const OPERATION: &str = "GetSecretValue";
+        let request = self.client.get_secret_value().secret_id(&self.id);
+        let answer = request.send().await.map_err(AwsError::of(OPERATION))?;
+        answer.secret_string.ok_or_else(|| AwsError::new(OPERATION, "the secret holds no text"))
     }
 }

@@ -1,31 +1,53 @@
 //! Batches of messages from SQS: each handled on its own, and only the failed
 //! ones delivered again.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::MessageAttributeValue;
 use futures_util::future::join_all;
 
-/// What becomes of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is done with, and may be deleted.
+use crate::errors::AwsError;
+
+/// What is to become of a message. Handlers decide it; [`SourceQueue::settle`] does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The message is done with.
     Done,
-    /// It is to come again.
+    /// It can't be handled now, and is delivered again soon.
+    Again,
+    /// It can never be handled, and goes to the dead-letter queue.
+    Refuse(Refusal),
+}
+
+/// Why a message can never be handled. Safe to log: it quotes no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The field that is wrong, such as `participants[1].phone`.
+    pub field: String,
+    /// What the field must be instead.
+    pub reason: Cow<'static, str>,
+}
+
+/// What the response to a batch says about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// SQS may delete the message.
+    Over,
+    /// SQS delivers the message again.
     Again,
 }
 
-/// Handles the messages of a batch at the same time and reports those that are to
-/// come again.
+/// Handles the messages of a batch at the same time. The response lists those that are
+/// to be delivered again.
 pub async fn for_each(
     event: SqsEvent,
-    handle: impl AsyncFn(&SqsMessage) -> Outcome,
+    handle: impl AsyncFn(&SqsMessage) -> Delivery,
 ) -> SqsBatchResponse {
     let handled = event.records.iter().map(|message| async {
-        let again = handle(message).await == Outcome::Again;
+        let again = handle(message).await == Delivery::Again;
         let id = message.message_id.clone().unwrap_or_default();
         again.then(|| {
             let mut failure = BatchItemFailure::default();
@@ -38,27 +60,19 @@ pub async fn for_each(
     response
 }
 
-/// A queue that a function consumes, and the dead-letter queue for what it refuses.
+/// The queue that a function consumes, and the dead-letter queue for what it refuses.
 #[derive(Clone, Debug)]
-pub struct Consumed {
+pub struct SourceQueue {
     client: Client,
     queue_url: String,
     dead_letter_queue_url: String,
-}
-
-/// A message could not be sent, or its visibility not be changed.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {reason}")]
-pub struct QueueError {
-    operation: &'static str,
-    reason: String,
 }
 
 /// The longest that a failed message waits for its next try.
 const LONGEST_WAIT: u64 = 60;
 const SHORTEST_WAIT: u64 = 5;
 
-impl Consumed {
+impl SourceQueue {
     /// The queue at that URL.
     pub fn new(
         client: Client,
@@ -77,14 +91,24 @@ impl Consumed {
         let _ = request.receipt_handle("-").visibility_timeout(0).send().await;
     }
 
-    /// Moves a message that will never do to the dead-letter queue, with field and
-    /// reason as the message attribute `reason`. It comes again if that fails, so
-    /// that nothing is lost. The log has field and reason too, and nothing else of
-    /// the message: a phone may stand in any of its fields.
-    pub async fn refuse(&self, message: &SqsMessage, field: &str, reason: &str) -> Outcome {
-        tracing::warn!(message.id = message.message_id, field, reason, "refused a message");
+    /// Does to a message what was decided. If that fails, the message is delivered
+    /// again, so that nothing is lost.
+    pub async fn settle(&self, message: &SqsMessage, fate: &Fate) -> Delivery {
+        match fate {
+            Fate::Done => Delivery::Over,
+            Fate::Again => self.again_later(message).await,
+            Fate::Refuse(refusal) => self.refuse(message, refusal).await,
+        }
+    }
+
+    /// Moves a message to the dead-letter queue, with field and reason as the message
+    /// attribute `reason`. The log has field and reason too, and nothing else of the
+    /// message: a phone may stand in any of its fields.
+    async fn refuse(&self, message: &SqsMessage, refusal: &Refusal) -> Delivery {
+        let Refusal { field, reason } = refusal;
+        tracing::warn!(message.id = message.message_id, field, %reason, "refused a message");
         match self.bury(message, &format!("{field}: {reason}")).await {
-            Ok(()) => Outcome::Done,
+            Ok(()) => Delivery::Over,
             Err(error) => {
                 tracing::error!(%error, "a refused message could not be moved to its dead-letter queue");
                 self.again_later(message).await
@@ -92,15 +116,12 @@ impl Consumed {
         }
     }
 
-    async fn bury(&self, message: &SqsMessage, reason: &str) -> Result<(), QueueError> {
+    async fn bury(&self, message: &SqsMessage, reason: &str) -> Result<(), AwsError> {
         let reason = MessageAttributeValue::builder()
             .data_type("String")
             .string_value(reason)
             .build()
-            .map_err(|_| QueueError {
-                operation: "SendMessage",
-                reason: "no data type".to_owned(),
-            })?;
+            .map_err(|_| AwsError::new("SendMessage", "the attribute has no data type"))?;
         // SQS takes no empty body, and an empty message still has to be kept.
         let body = message.body.as_deref().filter(|body| !body.is_empty()).unwrap_or("(empty)");
         let mut request = self
@@ -114,13 +135,13 @@ impl Consumed {
                 .message_group_id(group)
                 .set_message_deduplication_id(message.message_id.clone());
         }
-        request.send().await.map_err(QueueError::of("SendMessage"))?;
+        request.send().await.map_err(AwsError::of("SendMessage"))?;
         Ok(())
     }
 
     /// Lets a message come again soon: after 5 s, doubling to a minute. If that
     /// can't be said, it comes after the queue's visibility timeout.
-    pub async fn again_later(&self, message: &SqsMessage) -> Outcome {
+    async fn again_later(&self, message: &SqsMessage) -> Delivery {
         let wait = wait_before(receive_count(message) + 1).as_secs();
         let done = self
             .client
@@ -130,17 +151,17 @@ impl Consumed {
             .visibility_timeout(i32::try_from(wait).unwrap_or(i32::MAX))
             .send()
             .await;
-        if let Err(error) = done.map_err(QueueError::of("ChangeMessageVisibility")) {
+        if let Err(error) = done.map_err(AwsError::of("ChangeMessageVisibility")) {
             tracing::warn!(%error, "a message comes again later than it could");
         }
-        Outcome::Again
+        Delivery::Again
     }
 }
 
 /// Sends a message, to be delivered at least once.
-pub async fn send(client: &Client, queue_url: &str, body: String) -> Result<(), QueueError> {
+pub async fn send(client: &Client, queue_url: &str, body: String) -> Result<(), AwsError> {
     let request = client.send_message().queue_url(queue_url).message_body(body);
-    request.send().await.map_err(QueueError::of("SendMessage"))?;
+    request.send().await.map_err(AwsError::of("SendMessage"))?;
     Ok(())
 }
 
@@ -151,14 +172,14 @@ pub async fn send_in_group(
     group: &str,
     deduplication_id: String,
     body: String,
-) -> Result<(), QueueError> {
+) -> Result<(), AwsError> {
     let request = client
         .send_message()
         .queue_url(queue_url)
         .message_body(body)
         .message_group_id(group)
         .message_deduplication_id(deduplication_id);
-    request.send().await.map_err(QueueError::of("SendMessage"))?;
+    request.send().await.map_err(AwsError::of("SendMessage"))?;
     Ok(())
 }
 
@@ -178,22 +199,6 @@ pub fn first_received_at(message: &SqsMessage) -> Option<u64> {
 fn wait_before(receive_count: u32) -> Duration {
     let doublings = receive_count.saturating_sub(2).min(10);
     Duration::from_secs((SHORTEST_WAIT << doublings).min(LONGEST_WAIT))
-}
-
-impl QueueError {
-    /// Takes an error of the SDK; the service's own words may quote a message.
-    fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        move |error| {
-            let reason = match error.as_service_error() {
-                Some(refusal) => refusal.code().unwrap_or("without a code").to_owned(),
-                None => error.to_string(),
-            };
-            Self { operation, reason }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,12 @@
 
 use std::time::Duration;
 
+use lambda_support::Clock;
 use masking::{
     Allocation, Announcement, Asked, Change, Decision, Ignored, Invalid, Learnt, MOST_LOST, Next,
-    Number, OrderId, Plan, Pool, Row, Wanted, Write, decide,
+    Number, OrderId, Plan, Pool, Row, Timestamp, Wanted, Write, decide,
 };
 use masking_store::{Commit, Orders, StoreError};
-
-use crate::Clock;
 
 /// One event, on its way into its order's row.
 #[derive(Clone, Debug)]
@@ -140,7 +139,7 @@ pub async fn apply(
     let mut claims_lost = 0;
 
     for attempt in 0..TRIES {
-        let now = clock();
+        let now = Timestamp::from_seconds(clock.unix_seconds());
         let next = match decide(&row, step.version, &step.asked, now)? {
             Decision::Ignore(why) => {
                 log_ignored(step, &row, why);

@@ -1,80 +1,58 @@
-//! From a batch of order events to what is announced about each.
+//! From an order event to its verdict.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_support::Secret;
-use lambda_support::sqs::{self, Outcome};
+use aws_lambda_events::sqs::SqsMessage;
+use lambda_support::sqs::{self, Delivery, Fate};
 use masking::{
-    Announcement, Asked, Assignment, CallerKey, EventKind, Invalid, OrderEvent, OrderId, Person,
-    Pool, Pools, Wish,
+    Announcement, Asked, Assignment, CallerKey, EventKind, Invalid, OrderEvent, Person, Pool,
+    PoolId, Wish,
 };
-use masking_store::{Numbers, Orders};
-use order_events::{Applied, Clock, Intake, Step, apply};
+use order_events::{Intake, Step, Verdict, apply, refusal};
 
+use crate::AssignNumbers;
 use crate::stock::Stock;
-use crate::{LowWater, Rosters};
-
-/// What the function works with, made once while it starts.
-#[expect(missing_debug_implementations, reason = "the clock has none")]
-pub struct AssignNumbers {
-    /// The pools of the stack.
-    pub pools: Pools,
-    /// The numbers table, to look for free ones.
-    pub numbers: Numbers,
-    /// The numbers of shared pools.
-    pub rosters: Rosters,
-    /// The three tables, to write a step of an order.
-    pub orders: Orders,
-    /// The key of the caller hash; nothing while it can't be read.
-    pub caller_key: Secret<CallerKey>,
-    /// Where events come from and announcements go.
-    pub intake: Intake,
-    /// Who is told that a pool runs low.
-    pub low_water: LowWater,
-    /// The time.
-    pub clock: Box<Clock>,
-    /// The waits for a dry pool that this environment has announced.
-    pub announced_waits: Mutex<HashSet<(OrderId, u64)>>,
-}
 
 /// How long an event waits for a dry pool before it is given up.
 const LONGEST_WAIT_SECONDS: u64 = 3600;
-/// More waits than this at a time are announced again.
-const WAITS_REMEMBERED: usize = 10_000;
-
-/// Handles a batch. Events that are to come again are the batch's failures.
-pub async fn handle(function: &AssignNumbers, event: SqsEvent) -> SqsBatchResponse {
-    let batch = Batch {
-        function,
-        caller_key: match function.caller_key.current().await {
-            Some(caller_key) => Some(caller_key),
-            None => function.caller_key.fresh().await,
-        },
-        stock: Stock::new(&function.numbers, &function.rosters, (function.clock)()),
-    };
-    let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
-    function.low_water.signal(batch.stock.low_pools()).await;
-    response
-}
 
 /// What the events of one batch share.
-struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     function: &'a AssignNumbers,
     caller_key: Option<CallerKey>,
     stock: Stock<'a>,
 }
 
-impl Batch<'_> {
-    async fn handle(&self, message: &SqsMessage) -> Outcome {
-        match Intake::read(message) {
-            Ok(event) => self.handle_event(message, &event).await,
-            Err(why) => self.function.intake.refuse(message, &why).await,
-        }
+impl<'a> Batch<'a> {
+    pub(crate) async fn new(function: &'a AssignNumbers) -> Self {
+        let caller_key = match function.caller_key.current().await {
+            Some(caller_key) => Some(caller_key),
+            None => function.caller_key.fresh().await,
+        };
+        let stock = Stock::new(&function.numbers, &function.rosters, function.now());
+        Self { function, caller_key, stock }
     }
 
-    async fn handle_event(&self, message: &SqsMessage, event: &OrderEvent) -> Outcome {
+    /// The pools that were seen to run low.
+    pub(crate) fn low_pools(&self) -> Vec<PoolId> {
+        self.stock.low_pools()
+    }
+
+    /// Decides what is to become of a message, and does it.
+    pub(crate) async fn handle(&self, message: &SqsMessage) -> Delivery {
+        let verdict = self.judge(message).await;
+        let performed = self.function.intake.perform(message, &verdict).await;
+        if let Some(Announcement::Unavailable { order_id, version, .. }) = &verdict.announcement
+            && !performed.announced
+        {
+            self.function.waits.forget(order_id, *version);
+        }
+        performed.delivery
+    }
+
+    async fn judge(&self, message: &SqsMessage) -> Verdict {
+        let event = match Intake::read(message) {
+            Ok(event) => event,
+            Err(why) => return Verdict::refuse(why),
+        };
         let pool = match &event.kind {
             EventKind::Created { pool } | EventKind::AgentAssigned(Assignment { pool, .. }) => {
                 self.function.pools.named(pool.as_deref())
@@ -84,19 +62,19 @@ impl Batch<'_> {
             }
         };
         match (pool, &event.kind) {
-            (Err(why), _) => self.function.intake.refuse(message, &why).await,
+            (Err(why), _) => Verdict::refuse(why),
             (Ok(pool), EventKind::AgentAssigned(assignment)) => {
-                self.assign(message, event, pool, assignment).await
+                self.assign(message, &event, pool, assignment).await
             }
-            (Ok(pool), _) => self.look_ahead(message, pool).await,
+            (Ok(pool), _) => self.look_ahead(&event, pool).await,
         }
     }
 
     /// An order exists: looks whether its pool runs low while there is time.
-    async fn look_ahead(&self, message: &SqsMessage, pool: &Pool) -> Outcome {
+    async fn look_ahead(&self, event: &OrderEvent, pool: &Pool) -> Verdict {
         match self.stock.look(pool).await {
-            Ok(()) => Outcome::Done,
-            Err(error) => self.function.intake.not_applied(message, error.into()).await,
+            Ok(()) => Verdict::silent(Fate::Done),
+            Err(error) => Verdict::again(&error.into(), &event.order_id),
         }
     }
 
@@ -106,13 +84,12 @@ impl Batch<'_> {
         event: &OrderEvent,
         pool: &Pool,
         assignment: &Assignment,
-    ) -> Outcome {
-        let intake = &self.function.intake;
+    ) -> Verdict {
         let Some(caller_key) = &self.caller_key else {
             tracing::error!(
                 "the service's secret has no usable caller_key: nothing can be assigned"
             );
-            return intake.again_later(message).await;
+            return Verdict::silent(Fate::Again);
         };
         let people = assignment.participants.iter().map(|participant| Person {
             role: participant.role.clone(),
@@ -123,62 +100,30 @@ impl Batch<'_> {
         let step =
             Step { order_id: &event.order_id, version: event.version, asked: Asked::Assign(wish) };
 
-        let clock = &*self.function.clock;
-        match apply(&self.function.orders, clock, &step, true, &self.stock).await {
-            Ok(Applied::Says(announcement)) => intake.announce(message, &announcement).await,
-            Ok(Applied::Ignored) => Outcome::Done,
-            Ok(Applied::Dry) => self.wait_for_numbers(message, event, pool).await,
-            Err(error) => intake.not_applied(message, error).await,
-        }
+        let (orders, clock) = (&self.function.orders, &self.function.clock);
+        let applied = apply(orders, clock, &step, true, &self.stock).await;
+        Verdict::of(applied, &event.order_id)
+            .unwrap_or_else(|| self.wait_for_numbers(message, event, pool))
     }
 
-    /// The pool is dry: says so once, and lets the event come again for an hour.
-    async fn wait_for_numbers(
-        &self,
-        message: &SqsMessage,
-        event: &OrderEvent,
-        pool: &Pool,
-    ) -> Outcome {
-        let intake = &self.function.intake;
+    /// The pool is dry: announces that once, and lets the event come again for an hour.
+    fn wait_for_numbers(&self, message: &SqsMessage, event: &OrderEvent, pool: &Pool) -> Verdict {
         tracing::warn!(pool = %pool.id, "pool is dry");
 
-        let now = (self.function.clock)().seconds();
+        let (waits, order_id, version) = (&self.function.waits, &event.order_id, event.version);
+        let now = self.function.now().seconds();
         let since = sqs::first_received_at(message).unwrap_or(now);
-        let given_up = since.saturating_add(LONGEST_WAIT_SECONDS) <= now;
-        if given_up || self.is_news(event) {
-            let announcement = Announcement::Unavailable {
-                order_id: event.order_id.clone(),
-                version: event.version,
-                pool: pool.id.clone(),
-            };
-            if intake.announce(message, &announcement).await == Outcome::Again {
-                self.forget(event);
-                return Outcome::Again;
-            }
-        }
-        if given_up {
-            self.forget(event);
+        let unavailable = || Announcement::Unavailable {
+            order_id: order_id.clone(),
+            version,
+            pool: pool.id.clone(),
+        };
+        if since.saturating_add(LONGEST_WAIT_SECONDS) <= now {
+            waits.forget(order_id, version);
             let why = Invalid::new("pool", "had too few free numbers for an hour");
-            return intake.refuse(message, &why).await;
+            return Verdict { announcement: Some(unavailable()), fate: refusal(why) };
         }
-        intake.again_later(message).await
-    }
-
-    /// Whether this environment has not yet announced that the event waits. (The
-    /// count of deliveries would not do: an earlier one may have died before it
-    /// came to the pool.)
-    fn is_news(&self, event: &OrderEvent) -> bool {
-        let mut announced =
-            self.function.announced_waits.lock().unwrap_or_else(PoisonError::into_inner);
-        if WAITS_REMEMBERED <= announced.len() {
-            announced.clear();
-        }
-        announced.insert((event.order_id.clone(), event.version))
-    }
-
-    fn forget(&self, event: &OrderEvent) {
-        let mut announced =
-            self.function.announced_waits.lock().unwrap_or_else(PoisonError::into_inner);
-        announced.remove(&(event.order_id.clone(), event.version));
+        let announcement = waits.note(order_id, version).then(unavailable);
+        Verdict { announcement, fate: Fate::Again }
     }
 }

@@ -4,11 +4,13 @@
 //! Promise: no number serves two orders at once, an event that can't be served
 //! now comes again, and what is announced is what the order's row says.
 
+mod function;
 mod handler;
 mod low_water;
 mod roster;
+mod settings;
 mod stock;
+mod waits;
 
-pub use self::handler::{AssignNumbers, handle};
-pub use self::low_water::LowWater;
-pub use self::roster::Rosters;
+pub use self::function::AssignNumbers;
+pub use self::settings::Settings;

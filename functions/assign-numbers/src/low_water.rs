@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use lambda_support::sqs;
+use lambda_support::{Clock, sqs};
 use masking::PoolId;
 use serde_json::json;
 use tokio::time::Instant;
@@ -15,17 +15,17 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Tells refill-pool that pools run low.
 #[derive(Debug)]
-pub struct LowWater {
+pub(crate) struct LowWater {
     client: Client,
     refill_queue_url: String,
-    clock: fn() -> u64,
+    clock: Clock,
     last: Mutex<HashMap<PoolId, Instant>>,
 }
 
 impl LowWater {
-    /// Signals on that queue; `clock` tells seconds since 1970.
-    pub fn new(client: Client, refill_queue_url: impl Into<String>, clock: fn() -> u64) -> Self {
-        Self { client, refill_queue_url: refill_queue_url.into(), clock, last: Mutex::default() }
+    /// Signals on that queue.
+    pub(crate) fn new(client: Client, refill_queue_url: String, clock: Clock) -> Self {
+        Self { client, refill_queue_url, clock, last: Mutex::default() }
     }
 
     /// Signals that these pools run low, each at most once in ten seconds. A signal
@@ -33,7 +33,8 @@ impl LowWater {
     pub(crate) async fn signal(&self, pools: Vec<PoolId>) {
         for pool in pools.into_iter().filter(|pool| self.is_due(pool)) {
             // The queue drops what other environments signal in the same ten seconds.
-            let deduplication_id = format!("{pool}-{}", (self.clock)() / PAUSE.as_secs());
+            let deduplication_id =
+                format!("{pool}-{}", self.clock.unix_seconds() / PAUSE.as_secs());
             let body = json!({"type": "pool.check", "pool": pool.as_str()}).to_string();
             let (client, url) = (&self.client, &self.refill_queue_url);
             match sqs::send_in_group(client, url, pool.as_str(), deduplication_id, body).await {

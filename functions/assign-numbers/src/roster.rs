@@ -18,7 +18,7 @@ const KEPT_IN_VAIN_SECONDS: u64 = 2;
 
 /// The numbers of the shared pools.
 #[derive(Debug, Default)]
-pub struct Rosters(Mutex<HashMap<PoolId, Roster>>);
+pub(crate) struct Rosters(Mutex<HashMap<PoolId, Roster>>);
 
 /// The numbers of a shared pool, and when they were read.
 #[derive(Clone, Debug)]

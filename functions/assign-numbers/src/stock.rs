@@ -15,7 +15,7 @@ use masking_store::{Numbers, PageKey, StoreError};
 use order_events::Candidates;
 use tokio::sync::Mutex;
 
-use crate::Rosters;
+use crate::roster::Rosters;
 
 /// Free numbers read at a time. With S shards, λ claims a second and candidates of
 /// T seconds, about λ·T/(S·K) of the claims collide.

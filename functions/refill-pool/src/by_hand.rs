@@ -17,7 +17,7 @@ impl RefillPool {
         pool: &Pool,
         numbers: &BTreeSet<Number>,
     ) -> Result<(), StoreError> {
-        let now = (self.clock)();
+        let now = self.now();
         let import = async |number| self.numbers.import(pool, number, now).await;
         let results = for_each(numbers, import).await?;
         let of_another_pool = with(&results, &Import::OfAnotherPool);

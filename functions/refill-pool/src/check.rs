@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use carriers::{ApiError, BuyError, Listing, NumberApi, Terms};
+use lambda_support::Chain;
 use masking::{Allocation, Number, Pool, Provider, Timestamp};
 use masking_store::StoreError;
 
@@ -44,7 +45,7 @@ impl RefillPool {
         {
             log_store_error(pool, &error);
         }
-        let free = usable(pool, &numbers, (self.clock)());
+        let free = usable(pool, &numbers, self.now());
         let Checked { added, withdrawn, bought } = checked;
         tracing::info!(pool = %pool.id, free, numbers = numbers.len(), added, withdrawn, bought, "checked a pool");
     }
@@ -101,7 +102,7 @@ impl RefillPool {
             log_api_error(pool, error);
             return Ok(());
         }
-        let soon = (self.clock)().after(pool.cooldown_seconds);
+        let soon = self.now().after(pool.cooldown_seconds);
         let shortfall = pool.shortfall(usable(pool, numbers, soon), count(listing.numbers.len()));
         self.buy(pool, api, tag, shortfall, numbers, checked, deadline).await
     }
@@ -115,7 +116,7 @@ impl RefillPool {
         numbers: &mut Availability,
         checked: &mut Checked,
     ) -> Result<(), StoreError> {
-        let now = (self.clock)();
+        let now = self.now();
         let owned: Vec<Number> = listing.numbers.iter().map(|owned| owned.number.clone()).collect();
         let mut missing: HashMap<_, _> = listing
             .numbers
@@ -212,7 +213,7 @@ impl RefillPool {
             };
             checked.bought += 1;
             // If this fails, the next listing has the number.
-            let now = (self.clock)();
+            let now = self.now();
             self.numbers.add(pool, &owned.number, &owned.provider_id, now).await?;
             numbers.insert(owned.number, now);
         }
@@ -238,6 +239,7 @@ fn count(count: usize) -> u64 {
 }
 
 fn log_store_error(pool: &Pool, error: &StoreError) {
+    let error = Chain(error);
     tracing::error!(pool = %pool.id, %error, "a check stopped: the table did not answer");
 }
 

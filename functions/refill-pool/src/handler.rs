@@ -6,80 +6,114 @@ use std::time::Instant;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use carriers::ProviderSecret;
-use lambda_support::Secret;
-use lambda_support::sqs::{self, Consumed, Outcome};
+use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
+use lambda_support::{Chain, Clock, Secret};
 use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
 use masking_store::{Numbers, StoreError};
 use serde_json::json;
 
-/// What the function works with, made once while it starts.
-#[expect(missing_debug_implementations, reason = "the clock has none")]
-pub struct RefillPool {
-    /// The pools of the stack.
-    pub pools: Pools,
-    /// The numbers table.
-    pub numbers: Numbers,
-    /// The accounts that rent numbers.
-    pub providers: Secret<Arc<ProviderSecret>>,
-    /// The client of the providers' APIs.
-    pub http: reqwest::Client,
-    /// Where messages come from.
-    pub queue: Consumed,
-    /// The same queue, to send to: a check of all pools becomes a check of each.
-    pub sqs: Client,
-    /// Its URL.
-    pub refill_queue_url: String,
-    /// The stack's name, which tags what it rents.
-    pub stack_name: String,
-    /// What stands before the path in the URLs that providers are given.
-    pub public_base_url: String,
-    /// The time.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-}
+use crate::Settings;
 
-/// Handles a batch, over by `deadline`. Messages that are to come again are its failures.
-pub async fn handle(function: &RefillPool, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
-    sqs::for_each(event, async |message| function.handle(message, deadline).await).await
+/// Keeps pools filled.
+#[derive(Debug)]
+pub struct RefillPool {
+    pub(crate) pools: Pools,
+    pub(crate) numbers: Numbers,
+    /// The accounts that rent numbers.
+    pub(crate) providers: Secret<Arc<ProviderSecret>>,
+    /// The client of the providers' APIs.
+    pub(crate) http: reqwest::Client,
+    pub(crate) stack_name: String,
+    pub(crate) public_base_url: String,
+    queue: SourceQueue,
+    /// To send to that queue.
+    sqs: Client,
+    queue_url: String,
+    clock: Clock,
 }
 
 impl RefillPool {
-    async fn handle(&self, message: &SqsMessage, deadline: Instant) -> Outcome {
+    /// Makes the function; `http` is the client of the providers' APIs.
+    pub fn new(
+        settings: Settings,
+        dynamodb: aws_sdk_dynamodb::Client,
+        sqs: Client,
+        secrets: aws_sdk_secretsmanager::Client,
+        http: reqwest::Client,
+        clock: Clock,
+    ) -> Self {
+        let (url, dead_letters) = (settings.queue_url, settings.dead_letter_queue_url);
+        Self {
+            pools: settings.pools,
+            numbers: Numbers::new(dynamodb, settings.numbers_table),
+            providers: Secret::new(secrets, settings.provider_secret, |last, text| {
+                Ok(ProviderSecret::read(last, text))
+            }),
+            http,
+            stack_name: settings.stack_name,
+            public_base_url: settings.public_base_url,
+            queue: SourceQueue::new(sqs.clone(), url.clone(), dead_letters),
+            sqs,
+            queue_url: url,
+            clock,
+        }
+    }
+
+    /// Handles a batch, over by `deadline`. Messages that are to come again are its
+    /// failures.
+    pub async fn handle(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
+        let handle = async |message: &SqsMessage| {
+            let fate = self.judge(message, deadline).await;
+            self.queue.settle(message, &fate).await
+        };
+        sqs::for_each(event, handle).await
+    }
+
+    /// The moment that it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.clock.unix_seconds())
+    }
+
+    async fn judge(&self, message: &SqsMessage, deadline: Instant) -> Fate {
         let body = message.body.as_deref().unwrap_or_default();
         let done = match PoolMessage::parse(body, &self.pools) {
-            Err(why) => return self.queue.refuse(message, &why.field, &why.reason).await,
+            Err(why) => {
+                return Fate::Refuse(Refusal { field: why.field, reason: why.reason });
+            }
             Ok(PoolMessage::CheckAll) => return self.check_each(message).await,
             Ok(PoolMessage::Check(pool)) => {
                 // A check never fails: its group would stand still, imports too.
                 self.check(pool, deadline).await;
-                return Outcome::Done;
+                return Fate::Done;
             }
             Ok(PoolMessage::Import(pool, numbers)) => self.import(pool, &numbers).await,
             Ok(PoolMessage::Withdraw(pool, numbers)) => self.withdraw(pool, &numbers).await,
         };
         match done {
-            Ok(()) => Outcome::Done,
+            Ok(()) => Fate::Done,
             Err(error) => {
+                let error = Chain(&error);
                 tracing::error!(%error, message.id = message.message_id, "a pool message is to be tried again");
-                self.queue.again_later(message).await
+                Fate::Again
             }
         }
     }
 
     /// Sends a check for each pool, in the pool's own group, so that one slow
     /// provider holds up no other pool.
-    async fn check_each(&self, message: &SqsMessage) -> Outcome {
+    async fn check_each(&self, message: &SqsMessage) -> Fate {
         let message_id = message.message_id.as_deref().unwrap_or_default();
         for Pool { id, .. } in self.pools.iter() {
             let body = json!({"type": "pool.check", "pool": id.as_str()}).to_string();
             let (group, deduplication_id) = (id.as_str(), format!("{message_id}-{id}"));
-            let url = &self.refill_queue_url;
+            let url = &self.queue_url;
             let sent = sqs::send_in_group(&self.sqs, url, group, deduplication_id, body).await;
             if let Err(error) = sent {
                 tracing::error!(%error, pool = %id, "could not ask for a check");
-                return self.queue.again_later(message).await;
+                return Fate::Again;
             }
         }
-        Outcome::Done
+        Fate::Done
     }
 }
 

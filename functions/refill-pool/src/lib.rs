@@ -7,6 +7,8 @@
 mod by_hand;
 mod check;
 mod handler;
+mod settings;
 mod tag;
 
-pub use self::handler::{RefillPool, handle};
+pub use self::handler::RefillPool;
+pub use self::settings::Settings;

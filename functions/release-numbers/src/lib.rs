@@ -4,6 +4,8 @@
 //! release queue. Promise: what an order no longer needs connects nobody and cools
 //! down, a closed order stays closed, and what is announced is what its row says.
 
-mod handler;
+mod function;
+mod settings;
 
-pub use self::handler::{ReleaseNumbers, handle};
+pub use self::function::ReleaseNumbers;
+pub use self::settings::Settings;

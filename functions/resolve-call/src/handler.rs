@@ -1,6 +1,5 @@
 //! From a request to its answer: who asks, what they ask, what the route says.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,27 +8,23 @@ use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
-use lambda_support::Secret;
+use lambda_support::{Chain, Clock, Secret};
 use masking::{Answer, CallerId, CallerKey, Number, Phone, Reason, Timestamp, answer};
-use masking_store::Routes;
+use masking_store::{Routes, StoreError};
 use serde_json::json;
 
-use crate::json;
+use crate::{Settings, json};
 
-/// What the function works with, made once while it starts.
-#[expect(missing_debug_implementations, reason = "the clock has none")]
+/// Answers calls.
+#[derive(Debug)]
 pub struct ResolveCall {
-    /// The routes table.
-    pub routes: Routes,
+    routes: Routes,
     /// The key of the caller hash; nothing while it can't be read.
-    pub caller_key: Secret<CallerKey>,
+    caller_key: Secret<CallerKey>,
     /// Who may ask.
-    pub providers: Secret<Arc<ProviderSecret>>,
-    /// What stands before the path in the URLs that providers were given, if it
-    /// is not the API's own address.
-    pub public_base_url: Option<String>,
-    /// The time.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    providers: Secret<Arc<ProviderSecret>>,
+    public_base_url: Option<String>,
+    clock: Clock,
 }
 
 /// Providers wait 5 s at most; a caller who hears nothing hangs up sooner.
@@ -37,21 +32,49 @@ const BUDGET: Duration = Duration::from_secs(2);
 /// What is answered in JSON.
 const JSON: &str = "application/json";
 
-/// Answers one request.
-pub async fn handle(
-    function: &ResolveCall,
-    request: Request,
-) -> Result<Response<Body>, Infallible> {
-    let path = request.raw_http_path();
-    Ok(match (request.method(), path, path.strip_prefix("/calls/exotel/")) {
-        (&Method::POST, "/calls/resolve", _) => function.any_switch(&request).await,
-        (&Method::POST, "/calls/twilio", _) => function.twilio(&request).await,
-        (&Method::GET, _, Some(token)) => function.exotel(&request, token).await,
-        _ => error(StatusCode::NOT_FOUND, "not found"),
-    })
-}
-
 impl ResolveCall {
+    /// Makes the function.
+    pub fn new(
+        settings: Settings,
+        dynamodb: aws_sdk_dynamodb::Client,
+        secrets: aws_sdk_secretsmanager::Client,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            routes: Routes::new(dynamodb, settings.routes_table),
+            caller_key: Secret::new(secrets.clone(), settings.service_secret, |_, text| {
+                CallerKey::parse(text).map_err(|error| error.to_string())
+            }),
+            providers: Secret::new(secrets, settings.provider_secret, |last, text| {
+                Ok(ProviderSecret::read(last, text))
+            }),
+            public_base_url: settings.public_base_url,
+            clock,
+        }
+    }
+
+    /// Reads the secrets and opens the connection to the table, so that the first call
+    /// need not wait for them.
+    pub async fn warm_up(&self) {
+        tokio::join!(self.read_secrets(), self.routes.warm_up());
+    }
+
+    /// Reads the secrets.
+    pub async fn read_secrets(&self) {
+        tokio::join!(self.caller_key.current(), self.providers.current());
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        let path = request.raw_http_path();
+        match (request.method(), path, path.strip_prefix("/calls/exotel/")) {
+            (&Method::POST, "/calls/resolve", _) => self.any_switch(&request).await,
+            (&Method::POST, "/calls/twilio", _) => self.twilio(&request).await,
+            (&Method::GET, _, Some(token)) => self.exotel(&request, token).await,
+            _ => error(StatusCode::NOT_FOUND, "not found"),
+        }
+    }
+
     async fn any_switch(&self, request: &Request) -> Response<Body> {
         let given = header(request, AUTHORIZATION.as_str());
         let token = given.and_then(|given| given.split_once(' ')).and_then(|(scheme, token)| {
@@ -153,10 +176,13 @@ impl ResolveCall {
                 None => self.caller_key.fresh().await?,
             };
             let route = self.routes.route(called, &caller_key.caller(caller)).await;
-            route.inspect_err(|error| tracing::error!(%error, "a route could not be read")).ok()
+            let log = |error: &StoreError| {
+                tracing::error!(error = %Chain(error), "a route could not be read");
+            };
+            route.inspect_err(log).ok()
         };
         match tokio::time::timeout(BUDGET, read).await {
-            Ok(Some(route)) => answer(route, (self.clock)()),
+            Ok(Some(route)) => answer(route, Timestamp::from_seconds(self.clock.unix_seconds())),
             Ok(None) | Err(_) => Answer::Reject(Reason::Unavailable),
         }
     }

@@ -6,5 +6,7 @@
 
 mod handler;
 mod json;
+mod settings;
 
-pub use self::handler::{ResolveCall, handle};
+pub use self::handler::ResolveCall;
+pub use self::settings::Settings;

@@ -151,8 +151,8 @@ pub enum Action {
     /// A second passes, or a minute.
     Tick,
     /// A queue delivers this message, be it for the first time or not, and its handler
-    /// decides, blind or from the order's row: `assign_numbers::handle`,
-    /// `release_numbers::handle`, `masking_store::Orders::order`, `masking::decide`.
+    /// decides, blind or from the order's row: `AssignNumbers::handle`,
+    /// `ReleaseNumbers::handle`, `masking_store::Orders::order`, `masking::decide`.
     Deliver(usize, bool),
     /// This handler decides again: the next turn of `order_events::apply`.
     Again(usize),

@@ -4,17 +4,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use assign_numbers::{AssignNumbers, LowWater, Rosters};
+use assign_numbers::AssignNumbers;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use carriers::ProviderSecret;
-use lambda_support::Secret;
-use lambda_support::sqs::Consumed;
-use masking::{CallerKey, Pools, Timestamp};
-use masking_store::{Numbers, Orders, Routes, TableNames};
-use order_events::Intake;
+use lambda_support::Clock;
+use masking::Pools;
+use masking_store::TableNames;
 use refill_pool::RefillPool;
 use release_numbers::ReleaseNumbers;
 use resolve_call::ResolveCall;
@@ -67,63 +64,67 @@ impl Environment {
         let sqs = aws_sdk_sqs::Client::from_conf(config!(aws_sdk_sqs, http));
         let secrets =
             aws_sdk_secretsmanager::Client::from_conf(config!(aws_sdk_secretsmanager, http));
-        let numbers = Numbers::new(dynamodb.clone(), "NumbersTable");
+        let clock = Clock::new({
+            let now = Arc::clone(now);
+            move || now()
+        });
         let tables = TableNames {
             orders: "OrdersTable".to_owned(),
             numbers: "NumbersTable".to_owned(),
             routes: "RoutesTable".to_owned(),
         };
-        let orders = Orders::new(dynamodb.clone(), tables);
-        let queue =
-            || Consumed::new(sqs.clone(), "http://queues/own", "http://queues/dead-letters");
-        let intake = || Intake::new(queue(), sqs.clone(), "http://queues/number-events");
-        let clock = || {
-            let now = Arc::clone(now);
-            Box::new(move || Timestamp::from_seconds(now()))
+        let queue_url = || "http://queues/own".to_owned();
+        let dead_letter_queue_url = || "http://queues/dead-letters".to_owned();
+        let number_events_queue_url = || "http://queues/number-events".to_owned();
+        let assign = assign_numbers::Settings {
+            pools: pools.clone(),
+            tables: tables.clone(),
+            service_secret: "service-secret".to_owned(),
+            queue_url: queue_url(),
+            dead_letter_queue_url: dead_letter_queue_url(),
+            number_events_queue_url: number_events_queue_url(),
+            refill_queue_url: "http://queues/refill".to_owned(),
         };
-        let caller_key = || {
-            Secret::new(secrets.clone(), "service-secret", |_, text| {
-                CallerKey::parse(text).map_err(|error| error.to_string())
-            })
+        let release = release_numbers::Settings {
+            tables,
+            queue_url: queue_url(),
+            dead_letter_queue_url: dead_letter_queue_url(),
+            number_events_queue_url: number_events_queue_url(),
         };
-        let providers = || {
-            let secrets = secrets.clone();
-            Secret::new(secrets, "provider-secret", |last, text| {
-                Ok(ProviderSecret::read(last, text))
-            })
+        let refill = refill_pool::Settings {
+            pools: pools.clone(),
+            numbers_table: "NumbersTable".to_owned(),
+            provider_secret: "provider-secret".to_owned(),
+            queue_url: "http://queues/refill".to_owned(),
+            dead_letter_queue_url: dead_letter_queue_url(),
+            stack_name: "simulation".to_owned(),
+            public_base_url: "https://calls.example.com".to_owned(),
         };
+        let resolve = resolve_call::Settings {
+            routes_table: "RoutesTable".to_owned(),
+            service_secret: "service-secret".to_owned(),
+            provider_secret: "provider-secret".to_owned(),
+            public_base_url: None,
+        };
+        let client = HTTP.get_or_init(|| carriers::client().expect("a client")).clone();
         Self {
-            assign: AssignNumbers {
-                pools: pools.clone(),
-                numbers: numbers.clone(),
-                rosters: Rosters::default(),
-                orders: orders.clone(),
-                caller_key: caller_key(),
-                intake: intake(),
-                low_water: LowWater::new(sqs.clone(), "http://queues/refill", || 0),
-                clock: clock(),
-                announced_waits: std::sync::Mutex::default(),
-            },
-            release: ReleaseNumbers { orders, intake: intake(), clock: clock() },
-            refill: RefillPool {
-                pools: pools.clone(),
-                numbers,
-                providers: providers(),
-                http: HTTP.get_or_init(|| carriers::client().expect("a client")).clone(),
-                queue: queue(),
-                sqs: sqs.clone(),
-                refill_queue_url: "http://queues/refill".to_owned(),
-                stack_name: "simulation".to_owned(),
-                public_base_url: "https://calls.example.com".to_owned(),
-                clock: clock(),
-            },
-            resolve: ResolveCall {
-                routes: Routes::new(dynamodb, "RoutesTable"),
-                caller_key: caller_key(),
-                providers: providers(),
-                public_base_url: None,
-                clock: clock(),
-            },
+            assign: AssignNumbers::new(
+                assign,
+                dynamodb.clone(),
+                sqs.clone(),
+                secrets.clone(),
+                clock.clone(),
+            ),
+            release: ReleaseNumbers::new(release, dynamodb.clone(), sqs.clone(), clock.clone()),
+            refill: RefillPool::new(
+                refill,
+                dynamodb.clone(),
+                sqs,
+                secrets.clone(),
+                client,
+                clock.clone(),
+            ),
+            resolve: ResolveCall::new(resolve, dynamodb, secrets, clock),
         }
     }
 }

@@ -263,9 +263,7 @@ impl World {
         let refill = &self.environments[WORKERS].refill;
         for _ in 0..100 {
             let deadline = Instant::now() + Duration::from_mins(1);
-            let response =
-                refill_pool::handle(refill, event_of(std::slice::from_ref(&record)), deadline)
-                    .await;
+            let response = refill.handle(event_of(std::slice::from_ref(&record)), deadline).await;
             if response.batch_item_failures.is_empty() {
                 return;
             }
@@ -309,9 +307,9 @@ impl World {
             let event = event_of(records);
             let handled = async {
                 if *to_assign {
-                    assign_numbers::handle(&environment.assign, event).await
+                    environment.assign.handle(event).await
                 } else {
-                    release_numbers::handle(&environment.release, event).await
+                    environment.release.handle(event).await
                 }
             };
             tokio::select! {
@@ -428,7 +426,7 @@ async fn call(cloud: &Arc<Cloud>, environment: &Environment, caller: String, cal
         "body": json!({"caller": caller, "called": called}).to_string(),
     });
     let request = lambda_http::request::from_str(&event.to_string()).expect("a request");
-    let Ok(response) = resolve_call::handle(&environment.resolve, request).await;
+    let response = environment.resolve.handle(request).await;
     let answer: Value = serde_json::from_slice(response.body()).expect("JSON");
     cloud.state().truth.call_ends(id, &answer);
 }
@@ -487,9 +485,9 @@ mod tests {
             let to_release = self.release_queue.receive(&mut rng, now);
             let environment = &self.environments[0];
             let response = if to_release.is_empty() {
-                assign_numbers::handle(&environment.assign, event_of(&to_assign)).await
+                environment.assign.handle(event_of(&to_assign)).await
             } else {
-                release_numbers::handle(&environment.release, event_of(&to_release)).await
+                environment.release.handle(event_of(&to_release)).await
             };
             let left = std::mem::take(&mut self.cloud.state().script).len();
             assert!(left <= MORE, "every fate was met");

@@ -46,7 +46,7 @@ enum Paint {
 impl Stage {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        let colour = stdout().is_terminal() && env::optional("NO_COLOR").is_none();
+        let colour = stdout().is_terminal() && env::process("NO_COLOR").is_none();
         Self { colour, steps: 0, title: String::new(), began: now, step_began: now }
     }
 

@@ -1,0 +1,78 @@
+//! The function: what it works with, made once while it starts.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use lambda_support::sqs::{self, SourceQueue};
+use lambda_support::{Clock, Secret};
+use masking::{CallerKey, Pools, Timestamp};
+use masking_store::{Numbers, Orders};
+use order_events::Intake;
+
+use crate::Settings;
+use crate::handler::Batch;
+use crate::low_water::LowWater;
+use crate::roster::Rosters;
+use crate::waits::AnnouncedWaits;
+
+/// Gives orders their numbers.
+#[derive(Debug)]
+pub struct AssignNumbers {
+    pub(crate) pools: Pools,
+    /// To look for free numbers.
+    pub(crate) numbers: Numbers,
+    /// The numbers of shared pools.
+    pub(crate) rosters: Rosters,
+    /// To write a step of an order.
+    pub(crate) orders: Orders,
+    /// The key of the caller hash; nothing while it can't be read.
+    pub(crate) caller_key: Secret<CallerKey>,
+    pub(crate) intake: Intake,
+    pub(crate) low_water: LowWater,
+    pub(crate) waits: AnnouncedWaits,
+    pub(crate) clock: Clock,
+}
+
+impl AssignNumbers {
+    /// Makes the function.
+    pub fn new(
+        settings: Settings,
+        dynamodb: aws_sdk_dynamodb::Client,
+        sqs: aws_sdk_sqs::Client,
+        secrets: aws_sdk_secretsmanager::Client,
+        clock: Clock,
+    ) -> Self {
+        let queue =
+            SourceQueue::new(sqs.clone(), settings.queue_url, settings.dead_letter_queue_url);
+        Self {
+            pools: settings.pools,
+            numbers: Numbers::new(dynamodb.clone(), &settings.tables.numbers),
+            rosters: Rosters::default(),
+            orders: Orders::new(dynamodb, settings.tables),
+            caller_key: Secret::new(secrets, settings.service_secret, |_, text| {
+                CallerKey::parse(text).map_err(|error| error.to_string())
+            }),
+            intake: Intake::new(queue, sqs.clone(), settings.number_events_queue_url),
+            low_water: LowWater::new(sqs, settings.refill_queue_url, clock.clone()),
+            waits: AnnouncedWaits::default(),
+            clock,
+        }
+    }
+
+    /// Reads the secret and opens the connections, so that the first event need not
+    /// wait for them.
+    pub async fn warm_up(&self) {
+        tokio::join!(self.caller_key.current(), self.orders.warm_up(), self.intake.warm_up());
+    }
+
+    /// Handles a batch. Events that are to come again are the batch's failures.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let batch = Batch::new(self).await;
+        let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
+        self.low_water.signal(batch.low_pools()).await;
+        response
+    }
+
+    /// The moment that it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.clock.unix_seconds())
+    }
+}

@@ -1,0 +1,70 @@
+//! The function, and the way from an order event to its verdict.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_support::Clock;
+use lambda_support::sqs::{self, Fate, SourceQueue};
+use masking::{Asked, Closed, EventKind, Invalid};
+use masking_store::Orders;
+use order_events::{Intake, NoCandidates, Step, Verdict, apply};
+
+use crate::Settings;
+
+/// Takes the numbers of orders back.
+#[derive(Debug)]
+pub struct ReleaseNumbers {
+    /// To write a step of an order.
+    orders: Orders,
+    intake: Intake,
+    clock: Clock,
+}
+
+impl ReleaseNumbers {
+    /// Makes the function.
+    pub fn new(
+        settings: Settings,
+        dynamodb: aws_sdk_dynamodb::Client,
+        sqs: aws_sdk_sqs::Client,
+        clock: Clock,
+    ) -> Self {
+        let queue =
+            SourceQueue::new(sqs.clone(), settings.queue_url, settings.dead_letter_queue_url);
+        Self {
+            orders: Orders::new(dynamodb, settings.tables),
+            intake: Intake::new(queue, sqs, settings.number_events_queue_url),
+            clock,
+        }
+    }
+
+    /// Opens the connections, so that the first event need not wait for them.
+    pub async fn warm_up(&self) {
+        tokio::join!(self.orders.warm_up(), self.intake.warm_up());
+    }
+
+    /// Handles a batch. Events that are to come again are the batch's failures.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let handle = async |message: &SqsMessage| {
+            let verdict = self.judge(message).await;
+            self.intake.perform(message, &verdict).await.delivery
+        };
+        sqs::for_each(event, handle).await
+    }
+
+    async fn judge(&self, message: &SqsMessage) -> Verdict {
+        let event = match Intake::read(message) {
+            Ok(event) => event,
+            Err(why) => return Verdict::refuse(why),
+        };
+        let asked = match event.kind {
+            EventKind::AgentUnassigned => Asked::Unassign,
+            EventKind::Completed => Asked::Close(Closed::Completed),
+            EventKind::Cancelled => Asked::Close(Closed::Cancelled),
+            EventKind::Created { .. } | EventKind::AgentAssigned(_) => {
+                return Verdict::refuse(Invalid::new("type", "belongs on the assign queue"));
+            }
+        };
+        let step = Step { order_id: &event.order_id, version: event.version, asked };
+        let applied = apply(&self.orders, &self.clock, &step, false, &NoCandidates).await;
+        // Nothing is dry where nothing is taken.
+        Verdict::of(applied, &event.order_id).unwrap_or(Verdict::silent(Fate::Done))
+    }
+}
