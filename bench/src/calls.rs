@@ -1,8 +1,10 @@
-//! Calls, warm: each carrier's route, and each way that a call ends.
+//! Calls, warm: each provider's route, and each way that a call ends.
+
+use support::events::Route;
 
 use crate::effort::Effort;
 use crate::environment::Environment;
-use crate::events::{Carrier, Case};
+use crate::events::{self, Case};
 use crate::function::Functions;
 use crate::processes::Script;
 use crate::progress::step;
@@ -11,7 +13,7 @@ use crate::sample::Sample;
 /// What was measured of one kind of call.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) carrier: Carrier,
+    pub(crate) route: Route,
     pub(crate) case: Case,
     /// In milliseconds.
     pub(crate) time: Sample,
@@ -38,10 +40,10 @@ pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Calls {
     let mut resolve = Environment::start(&functions.resolve_call, endpoint).await;
     let mut reference = Environment::start(&functions.one_get_item, endpoint).await;
     let mut calls: Vec<Call> = Vec::new();
-    for carrier in Carrier::ALL {
+    for route in Route::ALL {
         for case in Case::ALL {
             calls.push(Call {
-                carrier,
+                route,
                 case,
                 time: Sample::default(),
                 processor: Sample::default(),
@@ -51,7 +53,8 @@ pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Calls {
             });
         }
     }
-    let plain = Carrier::Switch.asks(&script.caller, &script.called, Case::Connect);
+    let plain =
+        events::call(Route::Switch, &script.caller, &script.called, Case::Connect).to_string();
     for _ in 0..effort.warm_up {
         resolve.invoke(plain.clone()).await;
         reference.invoke(plain.clone()).await;
@@ -61,18 +64,19 @@ pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Calls {
     for round in 1..=effort.rounds {
         step(&format!("calling on each route, {round} of {}", effort.rounds));
         for call in &mut calls {
-            let event = call.carrier.asks(&script.caller, &script.called, call.case);
-            cloud.database.take_bill();
+            let event =
+                events::call(call.route, &script.caller, &script.called, call.case).to_string();
+            cloud.tables.take_bill();
             let before = resolve.processor_time();
             for _ in 0..effort.invokes {
                 let (time, answer) = resolve.invoke(event.clone()).await;
-                let answered = call.carrier.answered(call.case, &answer);
+                let answered = events::is_answer(call.route, call.case, &answer);
                 assert!(answered, "{call:?}: {}", String::from_utf8_lossy(&answer));
                 call.time.add(time);
             }
             let used = resolve.processor_time() - before;
             call.processor.add(used / effort.invokes as f64);
-            let bill = cloud.database.take_bill();
+            let bill = cloud.tables.take_bill();
             call.read_units += bill.read_units / all;
             call.write_units += bill.write_units / all;
             call.requests += bill.total() as f64 / all;

@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::cloud::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::function::Function;
 
 /// A function that does not answer within this time is broken.

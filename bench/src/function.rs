@@ -7,8 +7,8 @@ use std::process::Command;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde_json::{Value, json};
-
-use crate::cloud::{NUMBER_EVENTS, REFILL};
+use support::events::Queue;
+use support::functions::variables;
 
 /// The numbers of this pool are free again as soon as they are released.
 pub(crate) const POOL: &str = "bench";
@@ -78,9 +78,13 @@ impl Function {
     }
 
     /// Its environment, as the template and Lambda set it.
-    #[expect(clippy::unused_self, reason = "all have the same; the table names matter to all")]
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let fixed = [
+        let queue = match self.name {
+            "release-numbers" => Queue::Release,
+            "refill-pool" => Queue::Refill,
+            _ => Queue::Assign,
+        };
+        let lambda = [
             ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -88,20 +92,9 @@ impl Function {
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "bench"),
             ("AWS_SECRET_ACCESS_KEY", "bench"),
-            ("NUMBERS_TABLE", "NumbersTable"),
-            ("ROUTES_TABLE", "RoutesTable"),
-            ("ORDERS_TABLE", "OrdersTable"),
-            ("SERVICE_SECRET_ARN", "service-secret"),
-            ("PROVIDER_SECRET_ARN", "provider-secret"),
-            ("REFILL_QUEUE_URL", REFILL),
-            ("NUMBER_EVENTS_QUEUE_URL", NUMBER_EVENTS),
-            ("QUEUE_URL", "http://queues/own"),
-            ("DEAD_LETTER_QUEUE_URL", "http://queues/dead-letters"),
-            ("STACK_NAME", "bench"),
-            ("PUBLIC_BASE_URL", "https://calls.example.com"),
         ];
-        let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
-        fixed.into_iter().chain([("POOLS", pools().to_string())]).collect()
+        let lambda = lambda.map(|(name, value)| (name, value.to_owned()));
+        lambda.into_iter().chain(variables(queue, &pools())).collect()
     }
 }
 

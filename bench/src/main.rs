@@ -19,9 +19,9 @@
 )]
 
 mod calls;
-mod cloud;
 mod crowd;
 mod effort;
+mod endpoint;
 mod environment;
 mod events;
 mod function;
@@ -30,8 +30,10 @@ mod processes;
 mod progress;
 mod report;
 mod sample;
+mod slow;
 mod stage;
 mod table;
+mod targets;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::Endpoint;
+use serde_json::json;
+use support::events::{Queue, Route};
+
 use crate::effort::Effort;
+use crate::endpoint::Endpoint;
 use crate::environment::Environment;
-use crate::events::{self, Carrier, Case};
+use crate::events::{self, Case};
 use crate::function::{Function, Functions, POOL};
 use crate::progress::step;
 use crate::sample::Sample;
@@ -50,9 +53,9 @@ impl Script {
         let called = called.to_owned();
         let caller = events::customer(1);
         // The plain functions look the caller up as it stands in their event.
-        stage.cloud.database.import(
+        stage.cloud.tables.import(
             "RoutesTable",
-            [serde_json::json!({
+            [json!({
                 "number": {"S": called}, "caller": {"S": caller},
                 "connect_to": {"S": "+6281200000001"},
                 "caller_id": {"S": "+622100000001"},
@@ -71,12 +74,13 @@ impl Script {
     }
 
     fn event(&mut self, function: &Function) -> String {
-        match function.name {
-            "assign-numbers" => events::batch([self.stage.next_assigned(POOL)]).to_string(),
-            "release-numbers" => events::batch([self.stage.next_completed()]).to_string(),
-            "refill-pool" => events::batch([events::imported()]).to_string(),
-            _ => Carrier::Switch.asks(&self.caller, &self.called, Case::Connect),
-        }
+        let event = match function.name {
+            "assign-numbers" => events::batch(Queue::Assign, [self.stage.next_assigned(POOL)]),
+            "release-numbers" => events::batch(Queue::Release, [self.stage.next_completed()]),
+            "refill-pool" => events::batch(Queue::Refill, [events::imported()]),
+            _ => events::call(Route::Switch, &self.caller, &self.called, Case::Connect),
+        };
+        event.to_string()
     }
 }
 
@@ -84,7 +88,7 @@ impl Script {
 pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Processes {
     let mut script = Script::new(functions, 100).await;
     let http = script.stage.endpoint.clone();
-    let https = script.stage.cloud.serve_tls().await;
+    let https = Endpoint::https(&script.stage.cloud).await;
     let mut processes = Processes::default();
 
     let mut turns = functions.all();

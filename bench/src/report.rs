@@ -1,11 +1,10 @@
-//! From what was measured to what a reader is shown: the targets first, each beside
-//! its reference, then the details.
+//! From what was measured to what a reader is shown: the targets first, then the details.
 
 use std::collections::BTreeMap;
 
 use crate::calls::Calls;
 use crate::crowd::{Crowd, RoundTrips, Sharing};
-use crate::events::Case;
+use crate::events;
 use crate::function::Functions;
 use crate::orders::{Both, Grown};
 use crate::processes::{Measured, Processes};
@@ -26,13 +25,13 @@ pub(crate) struct Run {
 }
 
 /// A megabyte as the limits of packages count it.
-const MEGABYTE: f64 = 1_000_000.0;
+pub(crate) const MEGABYTE: f64 = 1_000_000.0;
 /// What is told of by ratio, as the last column says.
-const PLAIN: &str = "one-get-item";
+pub(crate) const PLAIN: &str = "one-get-item";
 
 impl Run {
     pub(crate) fn sections(&self) -> Vec<Section> {
-        let mut sections = vec![
+        vec![
             self.targets(),
             self.starts(),
             self.warm(),
@@ -41,96 +40,8 @@ impl Run {
             self.orders(),
             self.tries(),
             self.sharing(),
-        ];
-        sections.push(self.grown());
-        sections
-    }
-
-    fn targets(&self) -> Section {
-        let mut targets = Targets(Section::new(
-            "Targets",
-            ["what", "ours", "reference", "ratio", "at most", "met"],
-        ));
-        let ours = measured(&self.processes.https, "resolve-call");
-        let plain = measured(&self.processes.https, PLAIN);
-        targets.ratio(
-            "resolve-call: start to first `/next`, primed over TLS, ms",
-            ours.start.median(),
-            plain.start.median(),
-            1.5,
-        );
-        targets.ratio(
-            "resolve-call: first invoke over TLS, ms; beside its warm p50",
-            ours.first.median(),
-            ours.warm.median(),
-            2.0,
-        );
-        targets.ratio(
-            "resolve-call: warm p50, connect, ms",
-            measured(&self.processes.http, "resolve-call").warm.median(),
-            measured(&self.processes.http, PLAIN).warm.median(),
-            1.15,
-        );
-        let reference = self.functions.one_get_item.zipped as f64 / MEGABYTE;
-        for (function, most) in [
-            (&self.functions.resolve_call, 2.5),
-            (&self.functions.assign_numbers, 3.5),
-            (&self.functions.release_numbers, 3.5),
-            (&self.functions.refill_pool, 3.5),
-        ] {
-            let size = function.zipped as f64 / MEGABYTE;
-            targets.beside(&format!("{}: zip, MB", function.name), size, reference, most);
-        }
-        targets.ratio("resolve-call: peak memory, MiB", ours.peak_memory, plain.peak_memory, 1.25);
-
-        let connect = |calls: &Calls, value: fn(&crate::calls::Call) -> f64| {
-            let connects = calls.calls.iter().filter(|call| call.case == Case::Connect);
-            connects.map(value).fold(0.0, f64::max)
-        };
-        targets.limit("resolve: read units", connect(&self.calls, |it| it.read_units), 1.0);
-        targets.limit("resolve: round trips", self.round_trips.resolve, 1.0);
-        targets.limit("resolve: write units", connect(&self.calls, |it| it.write_units), 0.0);
-
-        let assign = &self.exclusive.batches.assign;
-        targets.limit("assign, 2 participants: transactions", assign.transactions(), 1.0);
-        targets.limit("assign: write units, exclusive", assign.write_units(), 14.0);
-        targets.limit("assign: read units, in batches of 10", assign.read_units(), 0.5);
-        let shared = self.shared.batches.assign.write_units();
-        targets.limit("assign: write units, shared", shared, 6.0);
-        let release = &self.exclusive.batches.release;
-        targets.limit("release, 2 participants: reads", release.reads(), 1.0);
-        targets.limit("release: transactions", release.transactions(), 1.0);
-        targets.limit("release: write units, exclusive", release.write_units(), 14.0);
-        let crowd = self.crowds.iter().find(|it| it.assigners == 64 && it.shards == 16);
-        if let Some(crowd) = crowd {
-            let what = "tries per order: 64 assigners, batches of 10, 5,000 of 10,000 numbers free";
-            targets.limit(what, crowd.tries, 1.2);
-        }
-        self.growth_target(&mut targets);
-        targets.0
-    }
-
-    fn growth_target(&self, targets: &mut Targets) {
-        let half = || self.growth.iter().filter(|it| it.taken == 50);
-        let (Some(small), Some(large)) = (half().next(), half().next_back()) else { return };
-        let (small_size, large_size) =
-            (thousands(small.numbers as f64), thousands(large.numbers as f64));
-        let what =
-            |figure| format!("assign, {small_size} → {large_size} numbers, half free: {figure}");
-        let (small, large) = (&small.orders.assign, &large.orders.assign);
-        targets.equal(&what("write units"), large.write_units(), small.write_units());
-        targets.equal(&what("read units"), large.read_units(), small.read_units());
-        targets.equal(&what("transactions"), large.transactions(), small.transactions());
-        targets.equal(&what("reads"), large.reads(), small.reads());
-        let ratio = large.time.median() / small.time.median();
-        targets.0.row([
-            what("ms per order"),
-            figure(large.time.median()),
-            figure(small.time.median()),
-            figure(ratio),
-            "noise".to_owned(),
-            met(ratio <= 1.0 || large.time.overlaps(&small.time)),
-        ]);
+            self.grown(),
+        ]
     }
 
     fn starts(&self) -> Section {
@@ -146,20 +57,16 @@ impl Run {
                 "× plain",
             ],
         );
-        let plain = measured(&self.processes.https, PLAIN);
-        for name in self.names() {
-            let http = measured(&self.processes.http, name);
-            let https = measured(&self.processes.https, name);
-            section.row([
-                name.to_owned(),
+        self.compare(&mut section, |http, https, plain| {
+            [
                 http.start.shown(" ms"),
                 https.start.shown(" ms"),
                 figure(https.start.median() / plain.start.median()),
                 http.first.shown(" ms"),
                 https.first.shown(" ms"),
                 figure(https.first.median() / plain.first.median()),
-            ]);
-        }
+            ]
+        });
         section.note(
             "Start: from exec until the process asks the Runtime API for its first event. \
              Medians, in brackets between which values the middle half lies. \
@@ -186,12 +93,8 @@ impl Run {
                 "× plain",
             ],
         );
-        let plain = measured(&self.processes.https, PLAIN);
-        for name in self.names() {
-            let http = measured(&self.processes.http, name);
-            let https = measured(&self.processes.https, name);
-            section.row([
-                name.to_owned(),
+        self.compare(&mut section, |http, https, plain| {
+            [
                 http.warm.shown(" ms"),
                 figure(http.warm.percentile(99.0)),
                 https.warm.shown(" ms"),
@@ -199,8 +102,8 @@ impl Run {
                 figure(https.warm.median() / plain.warm.median()),
                 https.processor.shown(" ms"),
                 figure(https.processor.median() / plain.processor.median()),
-            ]);
-        }
+            ]
+        });
         section.note(
             "As the Runtime API sees it: from handing an event out until its answer is posted. \
              resolve-call, one-get-item and node read one row; hello calls nobody; assign-numbers, \
@@ -243,7 +146,7 @@ impl Run {
         );
         for call in &self.calls.calls {
             section.row([
-                call.carrier.route().to_owned(),
+                events::name(call.route).to_owned(),
                 call.case.name().to_owned(),
                 call.time.shown(" ms"),
                 figure(call.time.percentile(99.0)),
@@ -396,61 +299,22 @@ impl Run {
         section
     }
 
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.functions.all().into_iter().map(|function| function.name)
-    }
-}
-
-fn measured<'a>(all: &'a BTreeMap<&'static str, Measured>, name: &str) -> &'a Measured {
-    all.get(name).expect("all functions were measured")
-}
-
-fn met(is_met: bool) -> String {
-    if is_met { "yes" } else { "NO" }.to_owned()
-}
-
-/// The first section; each row is a target.
-struct Targets(Section);
-
-impl Targets {
-    /// A figure that may be so many times its reference.
-    fn ratio(&mut self, what: &str, ours: f64, reference: f64, most: f64) {
-        let ratio = ours / reference;
-        let cells = [ours, reference, ratio].map(figure);
-        self.row(what, cells, format!("{} ×", figure(most)), met(ratio <= most));
-    }
-
-    /// A figure that has a limit of its own, beside its reference.
-    fn beside(&mut self, what: &str, ours: f64, reference: f64, most: f64) {
-        let cells = [ours, reference, ours / reference].map(figure);
-        self.row(what, cells, figure(most), met(ours <= most));
-    }
-
-    /// A figure that has a limit and no reference.
-    fn limit(&mut self, what: &str, ours: f64, most: f64) {
-        let cells = [figure(ours), String::new(), String::new()];
-        self.row(what, cells, figure(most), met(is_at_most(ours, most)));
-    }
-
-    /// A figure that must not differ from its reference, but by what a rare second
-    /// look at a shard costs.
-    fn equal(&mut self, what: &str, ours: f64, reference: f64) {
-        let cells = [ours, reference, ours / reference].map(figure);
-        self.row(what, cells, "1 ×".to_owned(), met(ours <= reference * 1.02));
-    }
-
-    fn row(
-        &mut self,
-        what: &str,
-        [ours, reference, ratio]: [String; 3],
-        most: String,
-        met: String,
+    /// Adds a row for each function: what `cells` makes of its figures over HTTP, those over
+    /// HTTPS, and those of the plain one over HTTPS.
+    fn compare<const N: usize>(
+        &self,
+        section: &mut Section,
+        cells: impl Fn(&Measured, &Measured, &Measured) -> [String; N],
     ) {
-        self.0.row([what.to_owned(), ours, reference, ratio, most, met]);
+        let Processes { http, https } = &self.processes;
+        for function in self.functions.all() {
+            let name = function.name;
+            let cells = cells(measured(http, name), measured(https, name), measured(https, PLAIN));
+            section.row([name.to_owned()].into_iter().chain(cells));
+        }
     }
 }
 
-/// Averages of whole numbers come with a rounding error.
-fn is_at_most(value: f64, most: f64) -> bool {
-    value <= most + 1e-6
+pub(crate) fn measured<'a>(all: &'a BTreeMap<&'static str, Measured>, name: &str) -> &'a Measured {
+    all.get(name).expect("all functions were measured")
 }

@@ -6,9 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::database::{Bill, Database};
+use support::cloud::{Bill, Cloud, Tables};
+use support::events::Queue;
+use support::functions::NUMBER_EVENTS;
 
-use crate::cloud::{Cloud, Endpoint};
+use crate::endpoint::{Endpoint, cloud};
 use crate::environment::Environment;
 use crate::events;
 use crate::function::Functions;
@@ -48,19 +50,19 @@ pub(crate) struct Batch {
 impl Stage {
     /// Sets up a pool of `numbers`, the first `taken` of which are.
     pub(crate) async fn new(functions: &Functions, pool: &str, numbers: u64, taken: u64) -> Self {
-        let cloud = Cloud::new();
-        let endpoint = cloud.serve().await;
+        let cloud = cloud();
+        let endpoint = Endpoint::http(&cloud).await;
         let assign = Environment::start(&functions.assign_numbers, &endpoint).await;
         let release = Environment::start(&functions.release_numbers, &endpoint).await;
         let stage = Self { cloud, endpoint, assign, release, orders: 0, live: VecDeque::new() };
-        import(&stage.cloud.database, pool, taken..numbers, false).await;
+        import(&stage.cloud.tables, pool, taken..numbers, false).await;
         stage.take(pool, 0..taken).await;
         stage
     }
 
     /// Takes these numbers of the pool, for good.
     pub(crate) async fn take(&self, pool: &str, numbers: Range<u64>) {
-        import(&self.cloud.database, pool, numbers, true).await;
+        import(&self.cloud.tables, pool, numbers, true).await;
     }
 
     /// The event of the next new order, which will live.
@@ -83,7 +85,7 @@ impl Stage {
     /// Has a batch of new orders be given their numbers.
     pub(crate) async fn assign(&mut self, pool: &str, size: usize) -> Batch {
         let bodies: Vec<String> = (0..size).map(|_| self.next_assigned(pool)).collect();
-        let batch = batch(&self.cloud, &mut self.assign, bodies).await;
+        let batch = batch(&self.cloud, &mut self.assign, Queue::Assign, bodies).await;
         assert_eq!(announced(&batch, "numbers.assigned"), size, "{batch:?}");
         batch
     }
@@ -91,7 +93,7 @@ impl Stage {
     /// Has as many orders end.
     pub(crate) async fn release(&mut self, size: usize) -> Batch {
         let bodies: Vec<String> = (0..size).map(|_| self.next_completed()).collect();
-        let batch = batch(&self.cloud, &mut self.release, bodies).await;
+        let batch = batch(&self.cloud, &mut self.release, Queue::Release, bodies).await;
         assert_eq!(announced(&batch, "numbers.released"), size, "{batch:?}");
         batch
     }
@@ -101,31 +103,36 @@ fn announced(batch: &Batch, kind: &str) -> usize {
     batch.announced.iter().filter(|it| it["type"] == kind).count()
 }
 
-async fn batch(cloud: &Cloud, environment: &mut Environment, bodies: Vec<String>) -> Batch {
-    cloud.database.take_bill();
+async fn batch(
+    cloud: &Cloud,
+    environment: &mut Environment,
+    queue: Queue,
+    bodies: Vec<String>,
+) -> Batch {
+    cloud.tables.take_bill();
     cloud.take_other_requests();
     let before = environment.processor_time();
-    let (time, answer) = environment.invoke(events::batch(bodies).to_string()).await;
+    let (time, answer) = environment.invoke(events::batch(queue, bodies).to_string()).await;
     let answer: Value = serde_json::from_slice(&answer).expect("the answer to SQS is JSON");
     assert_eq!(answer["batchItemFailures"], json!([]), "all orders of the batch are done");
     Batch {
         time,
         processor_time: environment.processor_time() - before,
-        bill: cloud.database.take_bill(),
+        bill: cloud.tables.take_bill(),
         others: cloud.take_other_requests(),
-        announced: cloud.take_announcements(),
+        announced: cloud.queues.take_json(NUMBER_EVENTS),
     }
 }
 
 /// Puts rows of numbers in.
-pub(crate) async fn import(database: &Database, pool: &str, numbers: Range<u64>, taken: bool) {
-    import_spread(database, pool, numbers, taken, SHARDS).await;
+pub(crate) async fn import(tables: &Tables, pool: &str, numbers: Range<u64>, taken: bool) {
+    import_spread(tables, pool, numbers, taken, SHARDS).await;
 }
 
 /// The same, for a pool with so many shards. Numbers are spread over them at random,
 /// as the service spreads them by a hash.
 pub(crate) async fn import_spread(
-    database: &Database,
+    tables: &Tables,
     pool: &str,
     numbers: Range<u64>,
     taken: bool,
@@ -151,7 +158,7 @@ pub(crate) async fn import_spread(
     let mut left = numbers;
     while !left.is_empty() {
         let end = left.end.min(left.start + 50_000);
-        database.import("NumbersTable", (left.start..end).map(row));
+        tables.import("NumbersTable", (left.start..end).map(row));
         left.start = end;
         // A signal that came meanwhile is heard here.
         tokio::task::yield_now().await;

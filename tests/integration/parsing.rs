@@ -32,8 +32,11 @@ use proptest::string::{RegexGeneratorStrategy, string_regex};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Map, Value, json};
 use support::World;
-use support::database::{self, Row, TABLES};
+use support::cloud::TABLES;
+use support::events::Route;
+use support::functions::PROVIDER_SECRET;
 use support::provider::{ACCOUNT, API_KEY, PASSWORD};
+use support::rows::{self, Row};
 use support::world::{EXOTEL_TOKEN, FIRST, TWILIO_TOKEN, assigned, event};
 use tokio::net::TcpListener;
 
@@ -86,8 +89,7 @@ impl Stage {
             let mut rows = BTreeMap::new();
             for table in TABLES {
                 for row in world.rows(table).await {
-                    let key =
-                        ["order_id", "number", "caller"].map(|name| database::text(&row, name));
+                    let key = ["order_id", "number", "caller"].map(|name| rows::text(&row, name));
                     rows.insert(format!("{table} {key:?}"), row);
                 }
             }
@@ -589,7 +591,7 @@ fn a_field_that_breaks_its_rule_is_the_one_that_is_named() {
 #[test]
 fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
     let stage = Stage::new(async {
-        let world = World::new().await;
+        let world = World::new();
         world.given_numbers("id-jkt", 0..6).await;
         let live = assigned("o-live", 1, &[("customer", CUSTOMER), ("agent", AGENT)]);
         assert_eq!(world.when_told(&live).await.announced.len(), 1);
@@ -657,7 +659,7 @@ fn whatever_a_pool_message_holds_it_is_read_or_refused_by_a_field_without_a_valu
 #[test]
 fn a_refused_pool_message_changes_no_table() {
     let stage = Stage::new(async {
-        let world = World::new().await;
+        let world = World::new();
         world.given_numbers("id-jkt", 0..6).await;
         world
     });
@@ -774,9 +776,9 @@ fn no_secret_takes_the_answer_from_a_telephone_provider() {
         anything_or(mutated(Just(json!({"caller_key": "k".repeat(64)})), 1..=2)),
     );
     check(8, texts, |(providers, service)| {
-        let stage = Stage::new(World::without_tables());
+        let stage = Stage::new(async { World::without_tables() });
         stage.run(async |world| {
-            world.aws.given_secret("provider-secret", Some(providers.clone()));
+            world.cloud.secrets.given(PROVIDER_SECRET, Some(providers.clone()));
             world.given_service_secret(Some(&service));
             let form = [("From", CUSTOMER), ("To", "+622150001")];
             assert!([200, 403].contains(&world.when_twilio_calls(&form).await.0));
@@ -943,8 +945,8 @@ fn asked(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Asked> {
 
 impl Asked {
     /// The event of the HTTP API for it.
-    fn event(&self, file: &str, path: &str) -> Value {
-        let mut event: Value = serde_json::from_str(file).unwrap();
+    fn event(&self, route: Route, path: &str) -> Value {
+        let mut event = route.recorded();
         event["rawPath"] = path.into();
         event["rawQueryString"] = self.query.as_str().into();
         event["isBase64Encoded"] = self.base64.into();
@@ -960,20 +962,16 @@ impl Asked {
     }
 }
 
-const RESOLVE: &str = include_str!("../events/resolve-call.json");
-const TWILIO: &str = include_str!("../events/resolve-call-twilio.json");
-const EXOTEL: &str = include_str!("../events/resolve-call-exotel.json");
-
 /// A world with a live order, and one whose tables do not answer.
 fn call_stages() -> [Stage; 2] {
     let with_an_order = async {
-        let world = World::new().await;
+        let world = World::new();
         world.given_numbers("id-jkt", 0..2).await;
         let order = assigned("o-1", 1, &[("customer", CUSTOMER), ("agent", AGENT)]);
         assert_eq!(world.when_told(&order).await.announced.len(), 1);
         world
     };
-    [Stage::new(with_an_order), Stage::new(World::without_tables())]
+    [Stage::new(with_an_order), Stage::new(async { World::without_tables() })]
 }
 
 /// Asks in both worlds; the property gets the statuses and bodies of the two, and
@@ -1000,7 +998,7 @@ fn whatever_a_switch_asks_it_is_answered_in_json() {
     let body = anything_or(mutated(right, 0..=2)).prop_map(String::into_bytes);
     let body = prop_oneof![5 => body, 1 => vec(any::<u8>(), 0..60)];
     check(80, (asked(body), proptest::option::weighted(0.2, header_text())), |(asked, token)| {
-        let mut event = asked.event(RESOLVE, "/calls/resolve");
+        let mut event = asked.event(Route::Switch, "/calls/resolve");
         if let Some(token) = &token {
             event["headers"]["authorization"] = token.as_str().into();
         }
@@ -1038,7 +1036,7 @@ fn whatever_twilio_signs_is_answered_and_whatever_it_did_not_is_not() {
     let body = prop_oneof![5 => body, 1 => vec(any::<u8>(), 0..60)];
     let header = proptest::option::weighted(0.3, header_text()).boxed();
     check(120, (asked(body), header.clone(), header), |(asked, signature, content_type)| {
-        let mut event = asked.event(TWILIO, "/calls/twilio");
+        let mut event = asked.event(Route::Twilio, "/calls/twilio");
         let mut url = "https://calls.example.com/calls/twilio".to_owned();
         if !asked.query.is_empty() {
             write!(url, "?{}", asked.query).unwrap();
@@ -1074,7 +1072,7 @@ fn whatever_exotel_asks_is_answered_if_it_has_the_token() {
     let path_text = text().prop_map(|text| text.chars().take(300).collect::<String>());
     let token = prop_oneof![3 => Just(EXOTEL_TOKEN.to_owned()), 1 => path_text];
     check(120, (asked(Just(Vec::new())), token), |(asked, token)| {
-        let event = asked.event(EXOTEL, &format!("/calls/exotel/{token}"));
+        let event = asked.event(Route::Exotel, &format!("/calls/exotel/{token}"));
         let expected = if token == EXOTEL_TOKEN { 200 } else { 403 };
         let values = form_urlencoded::parse(asked.query.as_bytes()).map(|(_, value)| value);
         let given = values.collect::<Vec<_>>().join(" ");
@@ -1399,7 +1397,7 @@ fn rented_stage(provider: &str) -> (Stage, Odd) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (odd, world) = runtime.block_on(async {
         let pools = json!([{"id": "in-blr", "provider": provider, "country": "IN", "shards": 1}]);
-        (Odd::start().await, World::with_pools(&pools).await)
+        (Odd::start().await, World::with_pools(&pools))
     });
     world.given_provider_secret(Some(&odd.secret()));
     let stage = Stage { runtime, world };

@@ -8,10 +8,8 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use support::stack::{
-    Heard, Result, Stack, Surprise, check, check_json, in_seconds, provider_secret,
-};
-use support::story::{assigned, event, numbers_in};
+use support::deployed::{Heard, Result, Stack, Surprise, check, check_json, in_seconds};
+use support::story::{assigned, event, numbers_in, provider_secret_in, released, unavailable};
 
 use self::stage::{Person, Stage, say, spaced};
 
@@ -33,7 +31,7 @@ const EXOTELS_WORDS: &str = "“…” (what the operator put into Exotel's flow
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut stage = Stage::new();
-    let stack = match Stack::connect(&provider_secret()).await {
+    let stack = match Stack::connect(&provider_secret_in("IN")).await {
         Ok(stack) => stack,
         Err(surprise) => {
             stage.fail(&surprise.to_string(), &[]);
@@ -191,10 +189,7 @@ async fn the_order_ends(stack: &Stack, stage: &mut Stage, first: &Shown) -> Resu
     stage.begin("The order is completed");
     stack.tell(&event("completed", "order-1", 3)).await?;
     let announcement = stack.announced("order-1", "released", 3).await?;
-    let expected = json!({
-        "type": "numbers.released", "order_id": "order-1", "version": 3, "reason": "completed",
-    });
-    check_json("the announcement", &announcement, &expected)?;
+    check_json("the announcement", &announcement, &released("order-1", 3, "completed"))?;
     stage.done();
     stage.messages("order.completed order-1", "numbers.released order-1");
 
@@ -217,10 +212,7 @@ async fn the_numbers_rest_and_serve_again(
     stage.begin("Leela orders; two numbers are at work, and the two others have to rest");
     stack.tell(&assignment("order-3", 1, &LEELA, &MEERA, &in_seconds(3600))).await?;
     let announcement = stack.announced("order-3", "unavailable", 1).await?;
-    let expected = json!({
-        "type": "numbers.unavailable", "order_id": "order-3", "version": 1, "pool": POOL,
-    });
-    check_json("the announcement", &announcement, &expected)?;
+    check_json("the announcement", &announcement, &unavailable("order-3", 1, POOL))?;
     stage.done();
     stage.messages("order.agent_assigned order-3", "numbers.unavailable order-3");
     say("Her order waits. Nobody who still dials an old number must reach a new person.");

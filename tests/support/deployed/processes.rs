@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::stack::{Result, Surprise};
+use super::{Result, Surprise};
 
 /// The processes of the function that takes from a queue.
 #[derive(Debug)]

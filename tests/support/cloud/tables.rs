@@ -3,30 +3,32 @@
 //! asked for.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::fmt;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
-use dynoxide::{DynoxideError, ImportOptions, Item};
+use dynoxide::{Database, DynoxideError, ImportOptions, Item};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-use tokio::net::TcpListener;
+use serde_json::{Map, Value, json};
 use yaml_rust2::{Yaml, YamlLoader};
 
-pub use crate::rows::{Row, rows, text};
+use super::Reply;
+use crate::rows::Row;
 
 /// The tables, under their logical ids in the template.
 pub const TABLES: [&str; 3] = ["NumbersTable", "RoutesTable", "OrdersTable"];
 
+/// What `CreateTable` is asked for, for each of [`TABLES`].
+static DEFINITIONS: LazyLock<[Value; 3]> = LazyLock::new(|| {
+    let template = include_str!("../../../infra/template.yaml");
+    let template = YamlLoader::load_from_str(template).expect("the template is YAML");
+    TABLES.map(|table| definition(template.first().expect("a document"), table))
+});
+
 /// An embedded DynamoDB that keeps a bill.
-#[expect(missing_debug_implementations, reason = "the engine has none")]
-pub struct Database {
-    engine: dynoxide::Database,
+pub struct Tables {
+    engine: Database,
+    keeps_tokens: bool,
     bill: Mutex<Bill>,
 }
 
@@ -60,48 +62,34 @@ impl Bill {
     }
 }
 
-impl Database {
-    /// An empty database with the tables of the template.
-    pub fn new() -> Self {
-        let engine = dynoxide::Database::memory().expect("SQLite opens in memory");
-        let template = include_str!("../../infra/template.yaml");
-        let template = YamlLoader::load_from_str(template).expect("the template is YAML");
-        for table in TABLES {
-            let definition = definition(template.first().expect("a document"), table);
-            let definition = serde_json::from_value(definition).expect("a table definition");
-            engine.create_table(definition).expect("the table can be created");
+impl Tables {
+    /// The tables of the template, empty.
+    pub fn from_template() -> Self {
+        let engine = Database::memory().expect("SQLite opens in memory");
+        for definition in &*DEFINITIONS {
+            let definition = serde_json::from_value(definition.clone());
+            let created = engine.create_table(definition.expect("a table definition"));
+            created.expect("the table can be created");
         }
-        Self { engine, bill: Mutex::default() }
+        Self { engine, keeps_tokens: false, bill: Mutex::default() }
     }
 
-    /// Serves it, as long as the runtime lives. Returns its endpoint.
-    pub async fn serve(self: &Arc<Self>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let app = Router::new().route("/", post(serve)).with_state(Arc::clone(self));
-        tokio::spawn(async { axum::serve(listener, app).await });
-        endpoint
+    /// The same, which know a transaction by its token when it comes again. The engine
+    /// keeps every token for ten minutes and looks through all of them each time, so
+    /// that this is only for where answers get lost.
+    pub fn with_tokens() -> Self {
+        Self { keeps_tokens: true, ..Self::from_template() }
     }
 
-    /// Does what a request asks for. Returns the status and the body of the answer.
-    pub fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
-        let mut request: Value = serde_json::from_slice(body).expect("JSON");
-        request["ReturnConsumedCapacity"] = "TOTAL".into();
+    /// Does what a request asks for.
+    pub(super) fn answer(&self, operation: &str, mut request: Value) -> Reply {
+        let fields = request.as_object_mut().expect("an object");
+        fields.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
+        if !self.keeps_tokens {
+            fields.remove("ClientRequestToken");
+        }
         let writes = request["TransactItems"].as_array().map(Vec::len);
-        // The engine would keep every token for ten minutes and look through all of them
-        // each time. They matter only where answers get lost, which they don't here.
-        request.as_object_mut().expect("an object").remove("ClientRequestToken");
-        let engine = &self.engine;
-        let answer = match operation {
-            "GetItem" => act(request, |it| engine.get_item(it)),
-            "BatchGetItem" => act(request, |it| engine.batch_get_item(it)),
-            "Query" => act(request, |it| engine.query(it)),
-            "Scan" => act(request, |it| engine.scan(it)),
-            "PutItem" => act(request, |it| engine.put_item(it)),
-            "UpdateItem" => act(request, |it| engine.update_item(it)),
-            "TransactWriteItems" => act(request, |it| engine.transact_write_items(it)),
-            other => unreachable!("no function asks for {other}"),
-        };
+        let answer = self.act(operation, request);
         let mut bill = self.bill();
         *bill.requests.entry(operation.to_owned()).or_default() += 1;
         match answer {
@@ -113,7 +101,7 @@ impl Database {
                 } else {
                     bill.read_units += units;
                 }
-                (200, answer.to_string())
+                Reply::done(answer.to_string())
             }
             Err(error) => {
                 bill.refused += 1;
@@ -122,12 +110,50 @@ impl Database {
                     None if is_write(operation) => 1.0,
                     None => 0.0,
                 };
-                (error.status_code(), error.to_json())
+                Reply { status: error.status_code(), body: error.to_json() }
             }
         }
     }
 
-    /// Puts rows in without a bill; the attributes as DynamoDB's JSON.
+    fn act(&self, operation: &str, request: Value) -> Result<Value, DynoxideError> {
+        let engine = &self.engine;
+        match operation {
+            "GetItem" => act(request, |it| engine.get_item(it)),
+            "BatchGetItem" => act(request, |it| engine.batch_get_item(it)),
+            "Query" => act(request, |it| engine.query(it)),
+            "Scan" => act(request, |it| engine.scan(it)),
+            "PutItem" => act(request, |it| engine.put_item(it)),
+            "UpdateItem" => act(request, |it| engine.update_item(it)),
+            "TransactWriteItems" => act(request, |it| engine.transact_write_items(it)),
+            other => unreachable!("no function asks a table for {other}"),
+        }
+    }
+
+    /// A row as it is, without a bill.
+    pub fn row(&self, table: &str, key: &Value) -> Option<Row> {
+        let answer = self.act("GetItem", json!({"TableName": table, "Key": key}));
+        match answer.expect("the table can be read")["Item"].take() {
+            Value::Object(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// All rows of a table, without a bill.
+    pub fn rows(&self, table: &str) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut request = json!({ "TableName": table });
+        loop {
+            let page = self.act("Scan", request.clone()).expect("the table can be read");
+            let items = page["Items"].as_array().into_iter().flatten();
+            rows.extend(items.filter_map(|item| item.as_object().cloned()));
+            match page.get("LastEvaluatedKey") {
+                Some(key) => request["ExclusiveStartKey"] = key.clone(),
+                None => return rows,
+            }
+        }
+    }
+
+    /// Puts rows in, without a bill.
     pub fn import(&self, table: &str, rows: impl IntoIterator<Item = Value>) {
         let rows = rows.into_iter().map(|row| serde_json::from_value(row).expect("a row"));
         let rows: Vec<Item> = rows.collect();
@@ -141,25 +167,14 @@ impl Database {
     }
 
     fn bill(&self) -> MutexGuard<'_, Bill> {
-        self.bill.lock().expect("nobody panicked")
+        self.bill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Default for Database {
-    fn default() -> Self {
-        Self::new()
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables").field("bill", &self.bill).finish_non_exhaustive()
     }
-}
-
-async fn serve(
-    State(database): State<Arc<Database>>,
-    headers: HeaderMap,
-    body: axum::body::Bytes,
-) -> (StatusCode, String) {
-    let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let (_, operation) = target.split_once('.').unwrap_or_default();
-    let (status, body) = database.answer(operation, &body);
-    (StatusCode::from_u16(status).expect("a status"), body)
 }
 
 fn act<Request: DeserializeOwned, Answer: Serialize>(
@@ -170,7 +185,7 @@ fn act<Request: DeserializeOwned, Answer: Serialize>(
     Ok(serde_json::to_value(act(request)?).expect("JSON"))
 }
 
-fn is_write(operation: &str) -> bool {
+pub(super) fn is_write(operation: &str) -> bool {
     !["GetItem", "BatchGetItem", "Query", "Scan"].contains(&operation)
 }
 
@@ -185,7 +200,7 @@ fn definition(template: &Yaml, table: &str) -> Value {
     let properties = &template["Resources"][table]["Properties"];
     let mut definition = Map::from_iter([("TableName".to_owned(), Value::from(table))]);
     for name in ["AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes"] {
-        let property = json(&properties[name]);
+        let property = to_json(&properties[name]);
         if !property.is_null() {
             definition.insert(name.to_owned(), property);
         }
@@ -193,30 +208,17 @@ fn definition(template: &Yaml, table: &str) -> Value {
     definition.into()
 }
 
-fn json(yaml: &Yaml) -> Value {
+fn to_json(yaml: &Yaml) -> Value {
     match yaml {
         Yaml::String(text) => Value::from(text.as_str()),
         Yaml::Integer(number) => Value::from(*number),
         Yaml::Boolean(value) => Value::from(*value),
-        Yaml::Array(values) => values.iter().map(json).collect(),
+        Yaml::Array(values) => values.iter().map(to_json).collect(),
         Yaml::Hash(fields) => fields
             .iter()
-            .map(|(name, value)| (name.as_str().expect("a name").to_owned(), json(value)))
+            .map(|(name, value)| (name.as_str().expect("a name").to_owned(), to_json(value)))
             .collect::<Map<_, _>>()
             .into(),
         _ => Value::Null,
     }
-}
-
-/// A client of the database at that endpoint; it gives up at once when there is none.
-pub fn client(endpoint: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
-        .endpoint_url(endpoint)
-        .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
 }
