@@ -10,6 +10,7 @@
 mod assign_numbers;
 mod conditions;
 mod costs;
+mod dry_pools;
 mod number_api;
 mod parsing;
 mod privacy;
