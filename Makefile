@@ -56,8 +56,8 @@ $(VENV)/.installed-build: infra/requirements-build.txt $(VENV)/.installed
 # ---------------------------------------------------------------- Run
 
 # The demo's program and a quick build of the functions, so that the AWS SDK is built once for all.
-DEMO := --package tests --no-default-features --bin demo
-DEMO_POOLS := tests/demo/pools.json
+DEMO := --package demo --bin demo
+DEMO_POOLS := tools/demo/pools.json
 FUNCTIONS := $(notdir $(wildcard functions/*))
 
 demo:  ## Watch two people phone each other without seeing each other's number
@@ -120,7 +120,7 @@ check:  ## Run the tests that need no emulator
 	cargo test --workspace --locked
 
 # Every story is played twice: on exclusive pools, and on shared ones.
-STORIES := cargo test --package tests --features stack --test stack --locked
+STORIES := cargo test --package stack-tests --features stack --locked
 stack-test: setup  ## Run the end-to-end tests against the deployed template
 	$(LOCAL) run --name test --pools tests/stack/pools.json -- $(STORIES)
 	$(LOCAL) run --name test-shared --pools "$$(sed 's/"id":/"allocation": "shared", "id":/' tests/stack/pools.json)" -- $(STORIES) -- --shared
@@ -128,10 +128,9 @@ stack-test: setup  ## Run the end-to-end tests against the deployed template
 # ---------------------------------------------------------------- Speed, size, cost
 
 # The functions as they are deployed, and the plain ones beside them, built alike.
-BENCH := tests/bench
 bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that it works
 	@$(LOCAL) build
-	@for reference in $(BENCH)/reference/*/; do \
+	@for reference in bench/reference/*/; do \
 	  (cd $$reference && cargo lambda build --quiet --release --locked) || exit; done
 	@cargo run --quiet --locked --profile soak --package bench -- $(if $(QUICK),--quick)
 
@@ -139,9 +138,9 @@ bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that
 
 SECONDS ?= 60
 
-soak:  ## Run the simulation under faults for SECONDS (60), or repeat one SEED
+soak:  ## Run the simulation under faults for SECONDS (60), on new seeds or those FROM one, or repeat one SEED
 	@cargo run --quiet --locked --package simulation --profile soak --bin soak -- \
-	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS))
+	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS) $(if $(FROM),--from $(FROM)))
 
 mutants:  ## Break the code in each way of tests/mutants.py: every one must be caught
 	@$(PYTHON) tests/mutants.py

@@ -6,14 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use support::World;
-use support::world::{Delivery, FIRST, assigned, event, number, numbers_in};
+use support::story::released;
+use support::world::{Delivery, FIRST, assigned, event, numbers_in};
 
-use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT};
+use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT, PAIR};
 
-const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
-
-async fn world_with_numbers(count: u32) -> World {
-    let world = World::new().await;
+pub(crate) async fn world_with_numbers(count: u32) -> World {
+    let world = World::new();
     world.given_numbers("id-jkt", 0..count).await;
     world
 }
@@ -88,7 +87,7 @@ async fn an_order_that_was_created_takes_no_number_and_writes_nothing() {
 async fn an_order_that_was_created_asks_for_a_refill_of_a_pool_that_runs_low() {
     let pools = json!([{"id": "id-jkt", "min_free": 6, "shards": 1}]);
     for (numbers, signals) in [(5, 1), (6, 0)] {
-        let world = World::with_pools(&pools).await;
+        let world = World::with_pools(&pools);
         world.given_numbers("id-jkt", 0..numbers).await;
         world.when_told(&event("created", "o-1", 1)).await;
         world.when_told(&event("created", "o-2", 1)).await;
@@ -104,7 +103,7 @@ async fn an_order_that_was_created_asks_for_a_refill_of_a_pool_that_runs_low() {
 
 #[tokio::test]
 async fn a_pool_that_stays_low_is_signalled_again_after_ten_seconds() {
-    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 6, "shards": 1}])).await;
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 6, "shards": 1}]));
     for (seconds, signals) in [(0, 1), (4, 0), (6, 1)] {
         world.caches_age(Duration::from_secs(seconds)).await;
         world.when_told(&event("created", "o-1", 1)).await;
@@ -114,7 +113,7 @@ async fn a_pool_that_stays_low_is_signalled_again_after_ten_seconds() {
 
 #[tokio::test]
 async fn a_claim_that_had_to_change_shard_asks_for_a_refill() {
-    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 16}])).await;
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 16}]));
     world.given_numbers("id-jkt", 0..2).await;
     let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
     assert_eq!(told.announced[0]["type"], "numbers.assigned");
@@ -123,7 +122,7 @@ async fn a_claim_that_had_to_change_shard_asks_for_a_refill() {
 
 #[tokio::test]
 async fn a_signal_that_fails_fails_nothing() {
-    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 50, "shards": 1}])).await;
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 50, "shards": 1}]));
     world.given_numbers("id-jkt", 0..2).await;
     world.given_signals_fail();
     let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
@@ -147,10 +146,7 @@ async fn a_duplicate_that_comes_after_the_end_is_announced_as_expired() {
     world.when_told(&assignment).await;
     world.seconds_pass(60);
     let told = world.when_told(&assignment).await;
-    assert_eq!(
-        told.announced,
-        [json!({"type": "numbers.released", "order_id": "o-1", "version": 2, "reason": "expired"})]
-    );
+    assert_eq!(told.announced, [released("o-1", 2, "expired")]);
 }
 
 #[tokio::test]
@@ -304,7 +300,7 @@ async fn an_amendment_moves_the_end() {
 #[tokio::test]
 async fn no_order_holds_numbers_longer_than_its_pool_allows() {
     let pools = json!([{"id": "id-jkt", "min_free": 0, "max_order_seconds": 3600}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("id-jkt", 0..4).await;
     let mut assignment = assigned("o-1", 1, &PAIR);
     assignment["expires_at"] = world.in_seconds(7200).into();
@@ -320,8 +316,7 @@ async fn an_assignment_that_is_over_when_it_comes_leaves_the_order_with_nothing(
     let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
     let mut over = assigned("o-1", 2, &PAIR);
     over["expires_at"] = world.in_seconds(0).into();
-    let expired =
-        json!({"type": "numbers.released", "order_id": "o-1", "version": 2, "reason": "expired"});
+    let expired = released("o-1", 2, "expired");
     assert_eq!(world.when_told(&over).await.announced, std::slice::from_ref(&expired));
     assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
     assert_eq!(world.order("o-1").await["state"], "unassigned");
@@ -335,7 +330,7 @@ async fn an_assignment_that_is_over_when_it_comes_leaves_the_order_with_nothing(
 #[tokio::test]
 async fn an_assignment_of_another_pool_than_the_orders_is_refused() {
     let pools = json!([{"id": "a", "default": true, "min_free": 0}, {"id": "b", "min_free": 0}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("a", 0..2).await;
     world.given_numbers("b", 10..12).await;
     world.when_told(&assigned("o-1", 1, &PAIR)).await;
@@ -347,80 +342,6 @@ async fn an_assignment_of_another_pool_than_the_orders_is_refused() {
     world.when_told(&event("agent_unassigned", "o-1", 3)).await;
     moved["version"] = 4.into();
     assert_eq!(world.when_told(&moved).await.refused, [refusal]);
-}
-
-#[tokio::test]
-async fn an_order_waits_for_a_dry_pool_and_says_so_once() {
-    let world = world_with_numbers(2).await;
-    world.when_told(&assigned("o-1", 1, &PAIR)).await;
-    let waiting = assigned("o-2", 1, &[("customer", MERCHANT), ("agent", OTHER_AGENT)]);
-    let unavailable = json!({
-        "type": "numbers.unavailable", "order_id": "o-2", "version": 1, "pool": "id-jkt",
-    });
-
-    let told = world.when_told(&waiting).await;
-    assert_eq!((told.announced, told.again, told.waits), (vec![unavailable.clone()], 1, vec![5]));
-    let told = world.when_told_again(&waiting, Delivery { count: 3, age: 15 }).await;
-    assert_eq!((told.announced.len(), told.again, told.waits), (0, 1, vec![20]));
-    assert!(world.log().contains(r#""message":"pool is dry""#), "the alarm listens to this");
-
-    world.given_numbers("id-jkt", 10..12).await;
-    let told = world.when_told_again(&waiting, Delivery { count: 4, age: 35 }).await;
-    assert_eq!((numbers_in(&told.announced[0]).len(), told.again), (2, 0));
-}
-
-#[tokio::test]
-async fn an_order_that_waited_an_hour_is_given_up() {
-    let world = world_with_numbers(1).await;
-    let waiting = assigned("o-1", 1, &PAIR);
-    world.when_told(&waiting).await;
-    let told = world.when_told_again(&waiting, Delivery { count: 60, age: 3599 }).await;
-    assert_eq!((told.announced.len(), told.refused.len(), told.again), (0, 0, 1));
-    let told = world.when_told_again(&waiting, Delivery { count: 61, age: 3600 }).await;
-    assert_eq!(told.announced[0]["type"], "numbers.unavailable");
-    assert_eq!(told.refused, ["pool: had too few free numbers for an hour"]);
-    assert_eq!(told.again, 0);
-    assert_eq!(world.free_numbers().await.len(), 1, "it took none of the too few");
-}
-
-#[tokio::test]
-async fn a_dry_pool_delays_what_an_amendment_begins_and_not_what_it_ends() {
-    let world = world_with_numbers(2).await;
-    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
-    let amended = assigned(
-        "o-1",
-        3,
-        &[("customer", CUSTOMER), ("agent", OTHER_AGENT), ("merchant", MERCHANT)],
-    );
-    let told = world.when_told(&amended).await;
-    assert_eq!((told.announced[0]["type"].as_str(), told.again), (Some("numbers.unavailable"), 1));
-    assert_eq!(told.announced[0]["version"], 3);
-    for (caller, dialled) in [(AGENT, "customer"), (CUSTOMER, "agent"), (OTHER_AGENT, "customer")] {
-        let (_, answer) = world.when_called(caller, &numbers[dialled]).await;
-        assert_eq!(answer["decision"], "reject", "{caller} dials the {dialled}");
-    }
-
-    // An event from in between does not bring the old agent back.
-    let told = world.when_told(&assigned("o-1", 2, &PAIR)).await;
-    assert_eq!(told.announced.len(), 0);
-    assert_eq!(world.when_called(AGENT, &numbers["customer"]).await.1["reason"], "ended");
-
-    world.given_numbers("id-jkt", 10..11).await;
-    let told = world.when_told_again(&amended, Delivery { count: 2, age: 5 }).await;
-    let after = numbers_in(&told.announced[0]);
-    assert_eq!((&after["customer"], &after["agent"]), (&numbers["customer"], &numbers["agent"]));
-    assert_eq!(after["merchant"], number(10));
-    let (_, answer) = world.when_called(CUSTOMER, &numbers["agent"]).await;
-    assert_eq!(answer["connect_to"], OTHER_AGENT);
-}
-
-#[tokio::test]
-async fn a_dry_pool_does_not_hold_up_an_amendment_that_needs_no_number() {
-    let world = world_with_numbers(2).await;
-    world.when_told(&assigned("o-1", 1, &PAIR)).await;
-    let replaced = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
-    let told = world.when_told(&assigned("o-1", 2, &replaced)).await;
-    assert_eq!((told.announced[0]["type"].as_str(), told.again), (Some("numbers.assigned"), 0));
 }
 
 #[tokio::test]
@@ -482,7 +403,7 @@ async fn a_bad_record_is_refused_by_its_field_and_the_rest_of_the_batch_is_serve
 
 #[tokio::test]
 async fn what_can_not_be_refused_comes_again() {
-    let world = World::new().await;
+    let world = World::new();
     world.given_dead_letters_fail();
     let told = world.when_assign_receives(&["no JSON".to_owned()], FIRST).await;
     assert_eq!((told.refused.len(), told.again, told.waits), (0, 1, vec![5]));
@@ -503,7 +424,7 @@ async fn an_announcement_that_can_not_be_sent_is_sent_with_the_next_delivery() {
 
 #[tokio::test]
 async fn an_event_comes_again_while_the_tables_do_not_answer() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
     assert_eq!(
         (told.announced.len(), told.refused.len(), told.again, told.waits),
@@ -586,7 +507,7 @@ async fn an_order_that_two_functions_assign_at_once_gets_one_set_of_numbers() {
 
 #[tokio::test]
 async fn functions_that_crowd_on_one_shard_do_not_get_in_each_others_way_for_long() {
-    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 1}])).await;
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 1}]));
     world.given_numbers("id-jkt", 0..200).await;
     let batch_of_ten = |batch| -> Vec<String> {
         (0..10)

@@ -2,14 +2,14 @@
 //! that a write from an older view of them arrives.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use masking::{
     Caller, Expects, Held, Holding, Number, Order, OrderId, Plan, Pool, PoolId, Pools, Provider,
     Role, State, Terms, Timestamp, Unassigned, Write,
 };
 use masking_store::{Commit, Import, Numbers, Orders, TableNames, Withdrawal};
-use support::database::{self, Database};
+use support::cloud::{self, Cloud};
+use support::wire::Clients;
 
 /// The number that every test begins with.
 const NUMBER: &str = "+622150001";
@@ -27,7 +27,7 @@ struct Tables {
 impl Tables {
     /// Tables with one number, of the pool `a`.
     async fn new() -> Self {
-        let client = database::client(&Arc::new(Database::new()).serve().await);
+        let client = Clients::of(&Cloud::on(cloud::Tables::from_template())).dynamodb;
         let names = TableNames {
             orders: "OrdersTable".to_owned(),
             numbers: "NumbersTable".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use support::World;
-use support::database::Bill;
+use support::cloud::Bill;
 use support::world::{EXOTEL_TOKEN, FIRST, SWITCH_TOKEN, assigned, event, number, numbers_in};
 
 use crate::people::{AGENT, CUSTOMER, STRANGER};
@@ -14,7 +14,7 @@ const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
 
 /// A world with one shard, so that one query finds what there is.
 async fn world_with_numbers(count: u32) -> World {
-    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 1}])).await;
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 1}]));
     world.given_numbers("id-jkt", 0..count).await;
     world.take_bill();
     world
@@ -122,7 +122,7 @@ async fn who_is_not_admitted_costs_nothing() {
 #[tokio::test]
 async fn an_order_of_a_shared_pool_writes_six_units_to_assign_and_six_to_release() {
     let pools = json!([{"id": "id-jkt", "allocation": "shared", "min_free": 0, "shards": 1}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("id-jkt", 0..200).await;
     world.take_bill();
     world.when_assign_receives(&ten_orders(), FIRST).await;

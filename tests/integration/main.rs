@@ -10,6 +10,7 @@
 mod assign_numbers;
 mod conditions;
 mod costs;
+mod dry_pools;
 mod number_api;
 mod parsing;
 mod privacy;
@@ -25,4 +26,7 @@ mod people {
     pub(crate) const OTHER_AGENT: &str = "+6281355556666";
     pub(crate) const MERCHANT: &str = "+6281277778888";
     pub(crate) const STRANGER: &str = "+6281999990000";
+
+    /// The two people of most orders, with their roles.
+    pub(crate) const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
 }

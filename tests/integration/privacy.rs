@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use support::World;
-use support::database::TABLES;
+use support::cloud::TABLES;
 use support::world::{Delivery, EXOTEL_TOKEN, FIRST, assigned, event, numbers_in};
 
 use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT, STRANGER};
@@ -20,7 +20,7 @@ fn assert_no_phone(what: &str, text: &str) {
 
 #[tokio::test]
 async fn only_live_routes_hold_a_phone_and_nothing_logged_or_announced_does() {
-    let world = World::new().await;
+    let world = World::new();
     world.given_numbers("id-jkt", 0..6).await;
     let pair = [("customer", CUSTOMER), ("agent", AGENT)];
     let announced = std::cell::RefCell::new(Vec::new());
@@ -69,7 +69,7 @@ async fn only_live_routes_hold_a_phone_and_nothing_logged_or_announced_does() {
 
 #[tokio::test]
 async fn a_phone_in_a_wrong_field_reaches_no_log_and_no_reason() {
-    let world = World::new().await;
+    let world = World::new();
     let mut bodies = Vec::new();
     for phone in [STRANGER, STRANGER.strip_prefix('+').unwrap()] {
         for field in ["type", "order_id", "version", "pool", "expires_at", "participants"] {

@@ -29,7 +29,7 @@ async fn world_with_provider(name: &str, country: &str) -> (World, FakeProvider)
         "id": "us", "provider": name, "country": country, "min_free": 0, "target_free": 5,
         "max_numbers": 8, "shards": 2,
     }]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     let provider = FakeProvider::start().await;
     world.given_provider_secret(Some(
         &json!({"twilio": provider.twilio_part(), "exotel": provider.exotel_part()}),
@@ -48,7 +48,7 @@ fn given_for_sale(provider: &FakeProvider, numbers: &[String]) {
 
 #[tokio::test]
 async fn imported_numbers_are_free_at_once_and_importing_again_changes_nothing() {
-    let world = World::new().await;
+    let world = World::new();
     let numbers = [number(1), number(2)];
     assert!(is_done(&world.when_pool_told(&import("id-jkt", &numbers)).await));
     assert_eq!(world.free_numbers().await, numbers);
@@ -61,12 +61,11 @@ async fn imported_numbers_are_free_at_once_and_importing_again_changes_nothing()
 #[tokio::test]
 async fn a_number_of_another_pool_is_reported_and_not_moved() {
     let pools = json!([{"id": "a", "default": true}, {"id": "b"}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("a", 1..2).await;
     assert!(is_done(&world.when_pool_told(&import("b", &[number(1), number(2)])).await));
     let rows = world.rows("NumbersTable").await;
-    let pools: Vec<_> =
-        rows.iter().map(|row| support::database::text(row, "pool").unwrap()).collect();
+    let pools: Vec<_> = rows.iter().map(|row| support::rows::text(row, "pool").unwrap()).collect();
     assert!(pools.contains(&"a") && pools.contains(&"b"), "{pools:?}");
     let log = world.log();
     assert!(log.contains("numbers of another pool were not moved"), "{log}");
@@ -75,7 +74,7 @@ async fn a_number_of_another_pool_is_reported_and_not_moved() {
 
 #[tokio::test]
 async fn a_list_with_a_mistake_is_refused_whole() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world.when_pool_told(&import("id-jkt", &[number(1), "62215".to_owned()])).await;
     assert_eq!(told.again, 0);
     assert!(told.refused[0].starts_with("numbers[1]: "), "{told:?}");
@@ -84,7 +83,7 @@ async fn a_list_with_a_mistake_is_refused_whole() {
 
 #[tokio::test]
 async fn a_bad_message_is_refused_by_its_field() {
-    let world = World::new().await;
+    let world = World::new();
     for (body, reason) in [
         ("no JSON", "body: must be JSON"),
         (r#"{"type":"pool.burn"}"#, "type: is not a known type of pool message"),
@@ -98,7 +97,7 @@ async fn a_bad_message_is_refused_by_its_field() {
 
 #[tokio::test]
 async fn a_withdrawn_number_is_back_when_it_is_imported_again() {
-    let world = World::new().await;
+    let world = World::new();
     world.given_numbers("id-jkt", 1..3).await;
     let withdraw =
         json!({"type": "pool.withdraw", "pool": "id-jkt", "numbers": [number(1), number(9)]});
@@ -116,7 +115,7 @@ async fn a_withdrawn_number_is_back_when_it_is_imported_again() {
 
 #[tokio::test]
 async fn a_check_of_all_pools_becomes_a_check_of_each() {
-    let world = World::with_pools(&json!([{"id": "a", "default": true}, {"id": "b"}])).await;
+    let world = World::with_pools(&json!([{"id": "a", "default": true}, {"id": "b"}]));
     assert!(is_done(&world.when_pool_told(&json!({"type": "pool.check"})).await));
     let sent = world.take_signals();
     let sent: Vec<_> =
@@ -132,7 +131,7 @@ async fn a_check_of_all_pools_becomes_a_check_of_each() {
 
 #[tokio::test]
 async fn a_check_of_a_pool_that_is_filled_by_hand_says_how_many_are_free() {
-    let world = World::new().await;
+    let world = World::new();
     world.given_numbers("id-jkt", 0..5).await;
     world.when_told(&assigned("o-1", 1, &[("customer", CUSTOMER), ("agent", AGENT)])).await;
     assert!(is_done(&world.when_pool_told(&check("id-jkt")).await));
@@ -146,7 +145,7 @@ async fn a_check_of_a_pool_that_is_filled_by_hand_says_how_many_are_free() {
 
 #[tokio::test]
 async fn messages_come_again_while_the_tables_do_not_answer_but_a_check_never_does() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let told = world.when_pool_told(&import("id-jkt", &[number(1)])).await;
     assert_eq!((told.again, told.waits), (1, vec![5]));
     let withdraw = json!({"type": "pool.withdraw", "pool": "id-jkt", "numbers": [number(1)]});
@@ -370,12 +369,12 @@ async fn nothing_is_bought_without_time_account_or_country() {
     assert!(provider.purchases().is_empty());
 
     let pools = json!([{"id": "us", "provider": "twilio"}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_provider_secret(Some(&json!({})));
     assert!(is_done(&world.when_pool_told(&check("us")).await));
     assert!(world.log().contains("the provider secret has no account"));
 
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_provider_secret(Some(&json!({"twilio": provider.twilio_part()})));
     assert!(is_done(&world.when_pool_told(&check("us")).await));
     assert!(world.log().contains("the pool has no country"));

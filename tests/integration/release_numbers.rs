@@ -1,23 +1,18 @@
 //! What release-numbers does with events, in whatever order and however often.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::World;
+use support::story::released;
 use support::world::{Told, assigned, event, numbers_in};
 
-use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT};
-
-const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
-
-fn released(order_id: &str, version: u64, reason: &str) -> Value {
-    json!({"type": "numbers.released", "order_id": order_id, "version": version, "reason": reason})
-}
+use crate::people::{CUSTOMER, MERCHANT, OTHER_AGENT, PAIR};
 
 fn is_quiet(told: &Told) -> bool {
     told.announced.is_empty() && told.refused.is_empty() && told.again == 0
 }
 
 async fn world_with_an_order() -> (World, String) {
-    let world = World::new().await;
+    let world = World::new();
     world.given_numbers("id-jkt", 0..2).await;
     let numbers = numbers_in(&world.when_told(&assigned("o-1", 2, &PAIR)).await.announced[0]);
     (world, numbers["agent"].clone())
@@ -71,7 +66,7 @@ async fn an_end_of_an_order_that_held_nothing_is_announced_and_remembered() {
         ("completed", "completed", "closed"),
         ("cancelled", "cancelled", "closed"),
     ] {
-        let world = World::new().await;
+        let world = World::new();
         let told = world.when_told(&event(kind, "o-1", 3)).await;
         assert_eq!(told.announced, [released("o-1", 3, reason)]);
         assert_eq!(world.order("o-1").await["state"], state);
@@ -81,7 +76,7 @@ async fn an_end_of_an_order_that_held_nothing_is_announced_and_remembered() {
 
 #[tokio::test]
 async fn a_later_unassignment_of_an_unassigned_order_is_remembered() {
-    let world = World::new().await;
+    let world = World::new();
     world.when_told(&event("agent_unassigned", "o-1", 3)).await;
     let told = world.when_told(&event("agent_unassigned", "o-1", 5)).await;
     assert_eq!(told.announced, [released("o-1", 5, "unassigned")]);
@@ -138,7 +133,7 @@ async fn closing_is_final_whatever_its_version() {
 #[tokio::test]
 async fn a_completed_order_connects_through_its_grace() {
     let pools = json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("id-jkt", 0..2).await;
     let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
     world.when_told(&event("completed", "o-1", 2)).await;
@@ -155,7 +150,7 @@ async fn a_completed_order_connects_through_its_grace() {
 #[tokio::test]
 async fn grace_does_not_outlast_the_orders_own_end() {
     let pools = json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("id-jkt", 0..2).await;
     let mut assignment = assigned("o-1", 1, &PAIR);
     assignment["expires_at"] = world.in_seconds(100).into();
@@ -168,7 +163,7 @@ async fn grace_does_not_outlast_the_orders_own_end() {
 #[tokio::test]
 async fn a_cancelled_order_has_no_grace() {
     let pools = json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]);
-    let world = World::with_pools(&pools).await;
+    let world = World::with_pools(&pools);
     world.given_numbers("id-jkt", 0..2).await;
     let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
     world.when_told(&event("cancelled", "o-1", 2)).await;
@@ -223,10 +218,8 @@ async fn what_a_route_no_longer_needs_to_know_is_gone_from_it() {
 #[tokio::test]
 async fn rows_are_kept_as_long_as_late_events_may_come() {
     let (world, _) = world_with_an_order().await;
-    let ttl = |rows: &[support::database::Row]| -> Vec<u64> {
-        rows.iter()
-            .map(|row| support::database::text(row, "ttl").unwrap().parse().unwrap())
-            .collect()
+    let ttl = |rows: &[support::rows::Row]| -> Vec<u64> {
+        rows.iter().map(|row| support::rows::text(row, "ttl").unwrap().parse().unwrap()).collect()
     };
     let day = 86_400;
     let end = world.now() + day;
@@ -239,7 +232,7 @@ async fn rows_are_kept_as_long_as_late_events_may_come() {
 
 #[tokio::test]
 async fn a_bad_record_is_refused_by_its_field() {
-    let world = World::new().await;
+    let world = World::new();
     for (body, reason) in [
         ("no JSON".to_owned(), "body: must be JSON"),
         (String::new(), "body: must be JSON"),
@@ -257,7 +250,7 @@ async fn a_bad_record_is_refused_by_its_field() {
 
 #[tokio::test]
 async fn an_event_comes_again_while_the_tables_do_not_answer() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let told = world.when_told(&event("completed", "o-1", 1)).await;
     assert_eq!((told.announced.len(), told.again, told.waits), (0, 1, vec![5]));
 }

@@ -2,24 +2,19 @@
 
 use std::time::Duration;
 
-use lambda_support::Clock;
-use resolve_call::ResolveCall;
 use serde_json::{Value, json};
 use support::World;
-use support::aws::FakeAws;
-use support::database;
+use support::events::Route;
 use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, assigned, event, numbers_in, provider_secret};
-use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::people::{AGENT, CUSTOMER, STRANGER};
+use crate::people::{AGENT, CUSTOMER, PAIR, STRANGER};
 
-const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
 const NOT_CONNECTED: &str = "can not be reached";
 
 /// An order of a customer and an agent, and the number that stands for each.
 async fn world_with_an_order() -> (World, String, String) {
-    let world = World::new().await;
+    let world = World::new();
     world.given_numbers("id-jkt", 0..2).await;
     let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
     (world, numbers["customer"].clone(), numbers["agent"].clone())
@@ -52,7 +47,7 @@ async fn a_caller_without_a_route_reaches_nobody_on_our_number_or_another() {
 #[tokio::test]
 async fn a_caller_who_withheld_the_number_is_not_looked_up() {
     // Nothing could be read here: that nothing fails shows that nothing is.
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     for caller in ["", " ", "anonymous", "Restricted", "+266696687", "+86282452253", "sip:bob"] {
         let (status, answer) = world.when_called(caller, "+622150001").await;
         assert_eq!(
@@ -65,7 +60,7 @@ async fn a_caller_who_withheld_the_number_is_not_looked_up() {
 
 #[tokio::test]
 async fn a_missing_or_malformed_number_is_named() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let e164 = "must be a phone number in E.164 form: `+`, then 8 to 15 digits";
     for (body, error) in [
         ("", "body: must be JSON".to_owned()),
@@ -84,7 +79,7 @@ async fn a_missing_or_malformed_number_is_named() {
 
 #[tokio::test]
 async fn tables_that_do_not_answer_connect_nobody() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let (status, answer) = world.when_called(CUSTOMER, "+622150001").await;
     assert_eq!((status, answer), (503, json!({"decision": "reject", "reason": "unavailable"})));
 
@@ -101,32 +96,12 @@ async fn tables_that_do_not_answer_connect_nobody() {
 
 #[tokio::test]
 async fn a_table_that_is_silent_for_two_seconds_connects_nobody() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let aws = FakeAws::start().await;
-    aws.given_secret("service", Some(json!({"caller_key": "k".repeat(64)}).to_string()));
-    aws.given_secret("provider", Some(provider_secret().to_string()));
-    let settings = resolve_call::Settings {
-        routes_table: "RoutesTable".to_owned(),
-        service_secret: "service".to_owned(),
-        provider_secret: "provider".to_owned(),
-        public_base_url: None,
-    };
-    let (dynamodb, clock) = (database::client(&endpoint), Clock::new(|| 0));
-    let function = ResolveCall::new(settings, dynamodb, aws.secrets(), clock);
-    // Read now, so that nothing but the table is waited for.
-    function.read_secrets().await;
-
-    let mut event: Value =
-        serde_json::from_str(include_str!("../events/resolve-call.json")).unwrap();
-    event["body"] = json!({"caller": CUSTOMER, "called": "+622150001"}).to_string().into();
-    event["headers"]["authorization"] = format!("Bearer {SWITCH_TOKEN}").into();
-    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    let world = World::with_silent_tables();
     tokio::time::pause();
-    let answer = function.handle(request);
-    let response = timeout(Duration::from_secs(3), answer).await.expect("an answer in time");
-    timeout(Duration::from_secs(1), silent.accept()).await.expect("the table was asked").unwrap();
-    let answer: Value = serde_json::from_slice(response.body()).unwrap();
+    let begun = Instant::now();
+    let answer = world.when_called(CUSTOMER, "+622150001");
+    let (_, answer) = timeout(Duration::from_secs(3), answer).await.expect("an answer in time");
+    assert!(Duration::from_secs(1) < begun.elapsed(), "the table was waited for");
     assert_eq!(answer, json!({"decision": "reject", "reason": "unavailable"}));
 }
 
@@ -169,9 +144,8 @@ async fn twilio_is_told_whom_to_ring_and_what_to_show() {
 
 #[tokio::test]
 async fn twilios_own_signature_of_a_recorded_request_is_accepted() {
-    let world = World::new().await;
-    let request: Value =
-        serde_json::from_str(include_str!("../events/resolve-call-twilio.json")).unwrap();
+    let world = World::new();
+    let request = Route::Twilio.recorded();
     let (status, twiml) = world.when_requested(&request).await;
     assert_eq!(status, 200);
     assert!(twiml.contains(NOT_CONNECTED), "{twiml}");
@@ -180,7 +154,7 @@ async fn twilios_own_signature_of_a_recorded_request_is_accepted() {
 #[tokio::test]
 async fn a_twilio_request_that_is_not_signed_touches_no_table() {
     // A table that is touched would answer "try again" here.
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let form = form(CUSTOMER, "+622150001");
     let url = "https://calls.example.com/calls/twilio";
     let of_another = support::twilio::signature("another-token", url, &form);
@@ -189,17 +163,15 @@ async fn a_twilio_request_that_is_not_signed_touches_no_table() {
         let (status, body) = world.when_twilio_sends(&form, signature).await;
         assert_eq!((status, body.as_str()), (403, r#"{"error":"forbidden"}"#));
     }
-    let mut unsigned: Value =
-        serde_json::from_str(include_str!("../events/resolve-call-twilio.json")).unwrap();
+    let mut unsigned = Route::Twilio.recorded();
     unsigned["headers"].as_object_mut().unwrap().remove("x-twilio-signature");
     assert_eq!(world.when_requested(&unsigned).await.0, 403);
 }
 
 #[tokio::test]
 async fn a_body_of_twilio_that_is_no_form_is_not_readable() {
-    let world = World::without_tables().await;
-    let mut request: Value =
-        serde_json::from_str(include_str!("../events/resolve-call-twilio.json")).unwrap();
+    let world = World::without_tables();
+    let mut request = Route::Twilio.recorded();
     request["headers"]["content-type"] = "application/json".into();
     assert_eq!(world.when_requested(&request).await.0, 400);
 }
@@ -232,7 +204,7 @@ async fn exotel_is_told_whom_to_ring_and_what_to_show() {
 
 #[tokio::test]
 async fn a_wrong_token_touches_no_table() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     let body = json!({"caller": CUSTOMER, "called": "+622150001"}).to_string();
     for authorization in
         ["", "Bearer", "Bearer ", "Bearer another", "Basic token-of-a-switch", SWITCH_TOKEN]
@@ -284,7 +256,7 @@ async fn a_route_whose_part_of_the_secret_is_missing_or_malformed_is_off_and_the
 
 #[tokio::test]
 async fn a_secret_that_can_not_be_read_switches_every_route_off() {
-    let world = World::without_tables().await;
+    let world = World::without_tables();
     world.given_provider_secret(None);
     assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 403);
     assert!(world.log().contains("a secret could not be read"));
@@ -337,9 +309,8 @@ async fn a_secret_that_becomes_unreadable_leaves_the_last_good_one() {
 
 #[tokio::test]
 async fn another_path_is_not_found() {
-    let world = World::without_tables().await;
-    let mut request: Value =
-        serde_json::from_str(include_str!("../events/resolve-call.json")).unwrap();
+    let world = World::without_tables();
+    let mut request = Route::Switch.recorded();
     request["rawPath"] = "/calls/nowhere".into();
     assert_eq!(world.when_requested(&request).await.0, 404);
 }

@@ -5,19 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use support::World;
-use support::database::text;
+use support::rows::text;
 use support::world::{Delivery, FIRST, assigned, event, number, numbers_in};
 
-use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT, STRANGER};
-
-const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
+use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT, PAIR, STRANGER};
 
 fn pools(allocation: &str) -> Value {
     json!([{"id": "id-jkt", "allocation": allocation, "min_free": 0, "shards": 2}])
 }
 
 async fn world_with_numbers(count: u32) -> World {
-    let world = World::with_pools(&pools("shared")).await;
+    let world = World::with_pools(&pools("shared"));
     world.given_numbers("id-jkt", 0..count).await;
     world
 }
@@ -210,7 +208,7 @@ async fn an_import_is_found_by_an_order_that_waits() {
 async fn a_created_order_asks_for_a_refill_of_a_pool_that_is_too_small() {
     let pools = json!([{"id": "id-jkt", "allocation": "shared", "min_free": 6, "shards": 2}]);
     for (numbers, signals) in [(5, 1), (6, 0)] {
-        let world = World::with_pools(&pools).await;
+        let world = World::with_pools(&pools);
         world.given_numbers("id-jkt", 0..numbers).await;
         world.when_told(&event("created", "o-1", 1)).await;
         assert_eq!(world.take_signals().len(), signals, "{numbers} numbers");
@@ -219,7 +217,7 @@ async fn a_created_order_asks_for_a_refill_of_a_pool_that_is_too_small() {
 
 #[tokio::test]
 async fn a_pool_is_moved_to_shared_and_back_while_orders_live() {
-    let mut world = World::with_pools(&pools("exclusive")).await;
+    let mut world = World::with_pools(&pools("exclusive"));
     world.given_numbers("id-jkt", 0..2).await;
     let old = assign(&world, "o-1", &PAIR).await;
 
@@ -230,7 +228,7 @@ async fn a_pool_is_moved_to_shared_and_back_while_orders_live() {
     assert_eq!(decision(&world, MERCHANT, &shared["agent"]).await, OTHER_AGENT);
     // The older order goes by the rules of its claim: its numbers are released.
     world.when_told(&event("completed", "o-1", 2)).await;
-    let holders = |rows: Vec<support::database::Row>| {
+    let holders = |rows: Vec<support::rows::Row>| {
         rows.iter().filter(|row| text(row, "order_id").is_some()).count()
     };
     assert_eq!(holders(world.rows("NumbersTable").await), 0);
@@ -289,7 +287,7 @@ async fn an_order_whose_claims_are_lost_again_and_again_waits() {
 
 #[tokio::test]
 async fn a_check_counts_all_numbers_of_a_shared_pool() {
-    let mut world = World::with_pools(&pools("exclusive")).await;
+    let mut world = World::with_pools(&pools("exclusive"));
     world.given_numbers("id-jkt", 0..4).await;
     assign(&world, "o-1", &PAIR).await;
     world.given_pools(&pools("shared"));

@@ -2,10 +2,9 @@
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use support::stack::{
-    Answer, Heard, PATIENCE, Result, Stack, check, eventually, exotel_query, twilio_form,
-};
-use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, numbers_in};
+use support::deployed::{Answer, Heard, PATIENCE, Result, Stack, check, eventually};
+use support::events::{exotel_query, twilio_form};
+use support::story::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, numbers_in};
 
 use crate::Scene;
 
@@ -145,7 +144,7 @@ pub(crate) async fn a_wrong_or_missing_token_is_forbidden(scene: &'static Scene)
         let what = format!("authorization {authorization:?}");
         check_forbidden(&what, &stack.ask(authorization, &body).await?)?;
     }
-    let query = exotel_query(&order.customer, &order.agent_number);
+    let query = exotel_query("+91", &order.customer, &order.agent_number);
     let query: Vec<(&str, &str)> = query.iter().map(|(name, it)| (*name, it.as_str())).collect();
     for token in ["wrong", SWITCH_TOKEN, &format!("{EXOTEL_TOKEN}x")] {
         check_forbidden(token, &stack.get_exotel(token, &query).await?)?;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use serde_json::Value;
+use support::deployed::{PATIENCE, Result, check, check_json, eventually};
+use support::events::Queue;
 use support::rows::text;
-use support::stack::{PATIENCE, Queue, Result, check, check_json, eventually};
-use support::world::{assigned, event, numbers_in};
+use support::story::{assigned, event, numbers_in};
 
 use crate::{Scene, numbers};
 

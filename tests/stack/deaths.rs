@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
-use masking::Pools;
+use lambda_support::clock;
+use masking::{Pool, Pools};
 use serde_json::Value;
-use support::invariants::Tables;
-use support::processes::Processes;
-use support::rows::text;
-use support::stack::{PATIENCE, Queue, Result, Stack, Surprise, check, eventually};
-use support::world::{assigned, event};
+use support::deployed::{PATIENCE, Processes, Result, Stack, Surprise, check, eventually};
+use support::events::Queue;
+use support::oracle::Snapshot;
+use support::rows::{Row, word};
+use support::story::{assigned, event};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -45,30 +46,54 @@ pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
     }
     end?;
 
-    let pools = Pools::parse(include_str!("pools.json"))
-        .map_err(|error| Surprise::new(format!("the pools: {error}")))?;
-    let tables = Tables {
-        now: lambda_support::clock::unix_seconds(),
-        orders: stack.rows("OrdersTable").await?,
-        numbers: stack.rows("NumbersTable").await?,
-        routes: stack.rows("RoutesTable").await?,
-        phones: stack.callers().await?,
-        cooldowns: pools
-            .iter()
-            .map(|it| (it.id.as_str().to_owned(), it.cooldown_seconds))
-            .collect(),
-    };
-    check("what the tables say", &tables.contradictions(), &Vec::new())?;
-    let of_pool = tables.numbers.iter().filter(|row| text(row, "pool") == Some(POOL));
-    let known: BTreeSet<&str> = of_pool.filter_map(|row| text(row, "number")).collect();
-    check("the pool's numbers", &known, &all.iter().map(String::as_str).collect())?;
+    let now = clock::unix_seconds();
+    let tables = snapshot(stack).await?;
+    let found = tables.examine(now);
+    check("what the tables say", &found.contradictions, &Vec::new())?;
+    check("routes that connect for no live order", &found.strays, &Vec::new())?;
+    let of_pool = tables.numbers.iter().filter(|(_, row)| word(row, "pool") == POOL);
+    let known: BTreeSet<&String> = of_pool.map(|(number, _)| number).collect();
+    check("the pool's numbers", &known, &all.iter().collect())?;
 
     let announced = stack.announcements();
     let announced: Vec<Value> =
         announced.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     let wrong: Vec<String> =
-        lives.iter().filter_map(|events| tables.wrong_end(events, &announced)).collect();
+        lives.iter().filter_map(|events| wrong_end(&tables, events, &announced, now)).collect();
     check("how the orders ended", &wrong, &Vec::new())
+}
+
+/// The tables as they are.
+async fn snapshot(stack: &Stack) -> Result<Snapshot> {
+    let pools = Pools::parse(include_str!("pools.json"))
+        .map_err(|error| Surprise::new(format!("the pools: {error}")))?;
+    let rest =
+        |pool: &Pool| (pool.id.as_str().to_owned(), pool.cooldown_seconds + pool.grace_seconds);
+    let (phones, rests) = (stack.callers().await?, pools.iter().map(rest).collect());
+    let mut tables = Snapshot { phones, rests, ..Snapshot::default() };
+    for table in ["OrdersTable", "NumbersTable", "RoutesTable"] {
+        for row in stack.rows(table).await? {
+            tables.put(table, row);
+        }
+    }
+    Ok(tables)
+}
+
+/// What is wrong with an order, given the events that were told of it and all that was
+/// announced.
+fn wrong_end(tables: &Snapshot, events: &[Value], announced: &[Value], now: u64) -> Option<String> {
+    let order_id = events.first()?["order_id"].as_str()?;
+    let of_order = |row: &&Row| word(row, "order_id") == order_id;
+    let ends = events.last()?["type"] != "order.agent_assigned";
+    let phones = tables.routes.values().filter(of_order).filter(|it| it.contains_key("connect_to"));
+    if let Some(problem) = tables.disagreement(order_id, events, now) {
+        Some(format!("{order_id}: {problem}"))
+    } else if ends && phones.count() != 0 {
+        Some(format!("{order_id} is over and its routes still have phones"))
+    } else {
+        let heard = announced.iter().filter(|it| it["order_id"] == order_id);
+        tables.misheard(order_id, heard, false, now)
+    }
 }
 
 /// What is told of an order, by versions from 1 on.

@@ -27,9 +27,9 @@ use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::iter;
 use serde_json::{Value, json};
+use support::deployed::{Result, Stack};
 use support::provider::{FakeProvider, PASSWORD};
-use support::stack::{Result, Stack, provider_secret};
-use support::world::TWILIO_TOKEN;
+use support::story::{TWILIO_TOKEN, provider_secret_in};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
 
@@ -120,7 +120,7 @@ async fn main() -> ExitCode {
 
 async fn set_the_scene(shared: bool) -> Result<Scene> {
     let (twilio, exotel) = (FakeProvider::start().await, FakeProvider::start().await);
-    let mut secret = provider_secret();
+    let mut secret = provider_secret_in("IN");
     for (name, part) in [("twilio", twilio.twilio_part()), ("exotel", exotel.exotel_part())] {
         for (field, value) in part.as_object().into_iter().flatten() {
             secret[name][field] = value.clone();

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-use support::database::{Row, text};
-use support::stack::{PATIENCE, Queue, Result, Stack, check, check_json, eventually, in_seconds};
-use support::world::{assigned, event, numbers_in};
+use serde_json::Value;
+use support::deployed::{PATIENCE, Result, Stack, check, check_json, eventually, in_seconds};
+use support::events::Queue;
+use support::rows::{Row, text};
+use support::story::{assigned, event, numbers_in, released};
 
 use crate::{Scene, numbers};
 
@@ -34,12 +35,6 @@ async fn check_decision(stack: &Stack, caller: &str, called: &str, expected: &st
 async fn rows_of(stack: &Stack, table: &str, order_id: &str) -> Result<Vec<Row>> {
     let rows = stack.rows(table).await?;
     Ok(rows.into_iter().filter(|row| text(row, "order_id") == Some(order_id)).collect())
-}
-
-fn released(order_id: &str, version: u64, reason: &str) -> Value {
-    json!({
-        "type": "numbers.released", "order_id": order_id, "version": version, "reason": reason,
-    })
 }
 
 pub(crate) async fn an_order_goes_through_its_whole_life(scene: &'static Scene) -> Result {

@@ -3,12 +3,12 @@
 use lambda_support::clock;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::database::text;
-use support::provider::{Call, FakeProvider};
-use support::stack::{
+use support::deployed::{
     PATIENCE, Result, Stack, Surprise, check, check_json, eventually, in_seconds,
 };
-use support::world::{assigned, event, numbers_in};
+use support::provider::{Call, FakeProvider};
+use support::rows::text;
+use support::story::{assigned, event, numbers_in, unavailable};
 use tokio::time::Instant;
 
 use crate::{Scene, numbers};
@@ -28,9 +28,7 @@ pub(crate) async fn a_dry_pool_is_announced_and_its_order_is_served_after_an_imp
     let stack = &scene.stack;
     ask(stack, "dry", "dry-1").await?;
     let announcement = stack.announced("dry-1", "unavailable", 1).await?;
-    let expected = json!({
-        "type": "numbers.unavailable", "order_id": "dry-1", "version": 1, "pool": "dry",
-    });
+    let expected = unavailable("dry-1", 1, "dry");
     check_json("the announcement", &announcement, &expected)?;
     stack.logged(&["assign-numbers", "pool is dry", "\"pool\":\"dry\""]).await?;
 

@@ -1,6 +1,6 @@
 //! What must hold whatever was played.
 
-use support::stack::{Result, check};
+use support::deployed::{Result, check};
 
 use crate::Scene;
 

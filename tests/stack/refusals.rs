@@ -1,8 +1,9 @@
 //! What is refused: where it goes, what is said about it, and what goes on.
 
 use serde_json::{Value, json};
-use support::stack::{Queue, Result, check};
-use support::world::{assigned, event};
+use support::deployed::{Result, check};
+use support::events::Queue;
+use support::story::{assigned, event};
 
 use crate::{Scene, numbers};
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use support::stack::{Result, Surprise, check};
+use support::deployed::{Result, Surprise, check};
 
 use crate::Scene;
 

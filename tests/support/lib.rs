@@ -1,5 +1,6 @@
-//! What the tests stand on: a world of real handlers over an embedded DynamoDB,
-//! and the deployed stack.
+//! What tests and measurements stand on: one cloud in the test's own process, the real
+//! functions on it, the events that they are given, an oracle over the tables, and the
+//! deployed stack.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,18 +10,20 @@
 )]
 
 #[cfg(feature = "world")]
-pub mod aws;
+pub mod cloud;
+pub mod deployed;
+pub mod events;
 #[cfg(feature = "world")]
-pub mod database;
-pub mod invariants;
+pub mod functions;
 #[cfg(feature = "world")]
 pub mod logs;
-pub mod processes;
+pub mod oracle;
 #[cfg(feature = "world")]
 pub mod provider;
 pub mod rows;
-pub mod stack;
 pub mod story;
+#[cfg(feature = "world")]
+pub mod wire;
 #[cfg(feature = "world")]
 pub mod world;
 

@@ -40,11 +40,26 @@ pub fn event(kind: &str, order_id: &str, version: u64) -> Value {
     json!({"type": format!("order.{kind}"), "order_id": order_id, "version": version})
 }
 
-/// A provider secret with every webhook on.
+/// The announcement that an order has no numbers any more.
+pub fn released(order_id: &str, version: u64, reason: &str) -> Value {
+    json!({"type": "numbers.released", "order_id": order_id, "version": version, "reason": reason})
+}
+
+/// The announcement that a pool has too few numbers for an order.
+pub fn unavailable(order_id: &str, version: u64, pool: &str) -> Value {
+    json!({"type": "numbers.unavailable", "order_id": order_id, "version": version, "pool": pool})
+}
+
+/// A provider secret with every webhook on; numbers in national form are Indonesian ones.
 pub fn provider_secret() -> Value {
+    provider_secret_in("ID")
+}
+
+/// The same, for another country.
+pub fn provider_secret_in(country: &str) -> Value {
     json!({
         "resolve": {"tokens": [SWITCH_TOKEN]},
         "twilio": {"auth_tokens": [TWILIO_TOKEN]},
-        "exotel": {"webhook_tokens": [EXOTEL_TOKEN], "country": "ID"},
+        "exotel": {"webhook_tokens": [EXOTEL_TOKEN], "country": country},
     })
 }

@@ -6,24 +6,25 @@
 //! [`Truth`] checks what must always hold, and at rest what must hold in the end.
 //!
 //! Product code runs unchanged: the faults sit in the HTTP connector of its AWS
-//! clients ([`cloud`]), the database is embedded, and time is tokio's, paused, so
+//! clients (`faulty`), the database is embedded, and time is tokio's, paused, so
 //! that a schedule costs milliseconds and a seed always tells the same story.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
-    clippy::panic,
     reason = "a simulation stops at the first surprise"
 )]
 
-pub mod cloud;
-mod environment;
+mod calls;
+mod faulty;
 mod queue;
 mod run;
+#[cfg(test)]
+mod scenes;
 mod schedule;
 mod truth;
+mod world;
 
-pub use self::cloud::Faults;
+pub use self::faulty::Faults;
 pub use self::run::{Report, Violation, run, shrink};
-pub use self::schedule::{Op, Schedule};
-pub use self::truth::Truth;
+pub use self::schedule::{Kind, Op, Schedule};

@@ -2,7 +2,7 @@
 //! deleted in time.
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use support::events::Delivery;
 
 /// A queue.
 #[derive(Debug)]
@@ -12,12 +12,10 @@ pub(crate) struct Queue {
     next_id: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Message {
-    id: String,
-    body: String,
-    receive_count: u32,
-    first_received_at: Option<u64>,
+    /// Its last delivery, or one that never was.
+    delivery: Delivery,
     visible_at: u64,
 }
 
@@ -34,32 +32,25 @@ impl Queue {
     pub(crate) fn send(&mut self, body: String) {
         self.next_id += 1;
         let id = format!("{}-{}", self.name, self.next_id);
-        let (receive_count, first_received_at, visible_at) = (0, None, 0);
-        self.messages.push(Message { id, body, receive_count, first_received_at, visible_at });
+        let delivery = Delivery { id, body, count: 0, first_received_at: 0 };
+        self.messages.push(Message { delivery, visible_at: 0 });
     }
 
-    /// Takes up to ten visible messages, any of them, as an event of Lambda.
-    pub(crate) fn receive(&mut self, rng: &mut Rng, now: u64) -> Vec<Value> {
+    /// Takes up to ten visible messages, any of them.
+    pub(crate) fn receive(&mut self, rng: &mut Rng, now: u64) -> Vec<Delivery> {
         rng.shuffle(&mut self.messages);
         let most = rng.usize(1..=10);
         let visible = self.messages.iter_mut().filter(|it| it.visible_at <= now).take(most);
-        visible
-            .map(|message| {
-                message.receive_count += 1;
-                message.visible_at = now + VISIBILITY;
-                let first = *message.first_received_at.get_or_insert(now);
-                json!({
-                    "messageId": message.id,
-                    "receiptHandle": message.id,
-                    "body": message.body,
-                    "attributes": {
-                        "ApproximateReceiveCount": message.receive_count.to_string(),
-                        "ApproximateFirstReceiveTimestamp": (first * 1000).to_string(),
-                    },
-                    "messageAttributes": {},
-                })
-            })
-            .collect()
+        let take = |message: &mut Message| {
+            message.visible_at = now + VISIBILITY;
+            let delivery = &mut message.delivery;
+            if delivery.count == 0 {
+                delivery.first_received_at = now;
+            }
+            delivery.count += 1;
+            delivery.clone()
+        };
+        visible.map(take).collect()
     }
 
     /// Deletes a message that was done with. Once in a while it is delivered again
@@ -68,13 +59,13 @@ impl Queue {
         if rng.u32(0..10) == 0 {
             self.show(id, now + rng.u64(0..200));
         } else {
-            self.messages.retain(|message| message.id != id);
+            self.messages.retain(|message| message.delivery.id != id);
         }
     }
 
     /// Sets when a message is visible again.
     pub(crate) fn show(&mut self, id: &str, at: u64) {
-        if let Some(message) = self.messages.iter_mut().find(|message| message.id == id) {
+        if let Some(message) = self.messages.iter_mut().find(|it| it.delivery.id == id) {
             message.visible_at = at;
         }
     }

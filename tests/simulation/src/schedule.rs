@@ -3,6 +3,7 @@
 use fastrand::Rng;
 use masking::Allocation;
 use serde_json::{Value, json};
+use support::story;
 
 /// A world's settings and what happens in it.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ pub(crate) fn number(index: usize) -> String {
     format!("+62215{index:05}")
 }
 
-const PHONES: usize = 6;
+pub(crate) const PHONES: usize = 6;
 const OPS: usize = 50;
 
 impl Schedule {
@@ -147,8 +148,7 @@ impl Drawing {
             _ => "created",
         };
         self.closed[order] |= ["completed", "cancelled"].contains(&kind);
-        let mut event =
-            json!({"type": format!("order.{kind}"), "order_id": order_id, "version": version});
+        let mut event = story::event(kind, &order_id, version);
         if kind == "agent_assigned" {
             let mut phones: Vec<usize> = (0..PHONES).collect();
             rng.shuffle(&mut phones);

@@ -12,11 +12,13 @@ use simulation::{Report, Schedule, Violation, run, shrink};
 const HELP: &str = "\
 Runs the real handlers in a world where everything that can fail does.
 
-  soak [--seconds N] [--schedules N] [--from SEED]   as many seeds as fit (default: 60 seconds)
-  soak --seed SEED                                   one seed, told step by step
+  soak [--seconds N] [--schedules N]   as many schedules as fit (default: 60 seconds)
+  soak --from SEED …                   those of this seed and the next ones, not new ones
+  soak --seed SEED                     one seed, told step by step
 
-A seed that fails is shortened to what it needs, and told with the command that
-repeats it. The exit code is 1 then.";
+A run begins at a seed that is drawn anew each time, and says at which. A seed that
+fails is shortened to what it needs, and told with the command that repeats it. The
+exit code is 1 then.";
 
 /// What was asked for.
 struct Asked {
@@ -41,7 +43,9 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked { seconds: 60, schedules: u64::MAX, from: 0, seed: None };
+    // Twelve digits: enough that no two runs ever meet, and few enough to be typed.
+    let from = fastrand::u64(0..1_000_000_000_000);
+    let mut asked = Asked { seconds: 60, schedules: u64::MAX, from, seed: None };
     while let Some(word) = words.next() {
         let number = words.next().and_then(|it| it.parse().ok());
         match (word.as_str(), number) {
@@ -85,8 +89,10 @@ fn tell(seed: u64) {
 }
 
 fn soak(asked: &Asked) -> ExitCode {
+    let from = asked.from;
+    println!("seeds from {from}; repeat with FROM={from}");
     let began = Instant::now();
-    let next = AtomicU64::new(asked.from);
+    let next = AtomicU64::new(from);
     let failed = AtomicBool::new(false);
     let totals = Mutex::new((0_u64, Report::default(), Vec::new()));
     let workers = available_parallelism().map_or(1, usize::from);
@@ -96,7 +102,7 @@ fn soak(asked: &Asked) -> ExitCode {
             scope.spawn(|| {
                 while !over() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if asked.schedules <= seed - asked.from {
+                    if asked.schedules <= seed - from {
                         return;
                     }
                     let result = run(&Schedule::draw(seed));
@@ -116,12 +122,8 @@ fn soak(asked: &Asked) -> ExitCode {
         }
     });
     let Ok((schedules, report, failures)) = totals.into_inner() else { return ExitCode::FAILURE };
-    println!(
-        "{schedules} schedules in {} s from seed {}: {} failed",
-        began.elapsed().as_secs(),
-        asked.from,
-        failures.len()
-    );
+    let (seconds, failed) = (began.elapsed().as_secs(), failures.len());
+    println!("{schedules} schedules in {seconds} s: {failed} failed");
     println!(
         "checked: {} writes, {} calls; delivered: {} assign events, {} release events in {} batches",
         report.checks, report.calls, report.assigns, report.releases, report.batches

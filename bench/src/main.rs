@@ -1,0 +1,136 @@
+//! Measures the functions as they are deployed, beside plain ones, and shows all of
+//! it in one table.
+//!
+//! The processes are driven through a Lambda Runtime API and find an embedded
+//! DynamoDB, queues and secrets at an address of this machine. Whatever is compared
+//! is measured by turns, so that a machine that is slow for a while is slow for all.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads this")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement stops at the first surprise"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts are far below the limits of a float"
+)]
+
+mod calls;
+mod crowd;
+mod effort;
+mod endpoint;
+mod environment;
+mod events;
+mod function;
+mod orders;
+mod processes;
+mod progress;
+mod report;
+mod sample;
+mod slow;
+mod stage;
+mod table;
+mod targets;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::effort::Effort;
+use crate::function::{Functions, POOL, SHARED_POOL};
+use crate::report::Run;
+
+const HELP: &str = "\
+Measures the functions beside plain ones. `make bench` builds them and runs this.
+
+  bench            all figures; writes them to target/bench/table.md too
+  bench --quick    a few of each, to see that all works; the times mean little";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let effort = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => Effort::FULL,
+        ["--quick"] => Effort::QUICK,
+        ["--help" | "-h"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            println!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    // One thread: what is measured has the other processor.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    match runtime.block_on(until_stopped(&effort)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            progress::done();
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs until the end or a signal; either way, no process is left behind.
+async fn until_stopped(effort: &Effort) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| error.to_string());
+    let (mut interrupted, mut terminated) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        done = bench(effort) => done,
+        _ = interrupted.recv() => Err("stopped".to_owned()),
+        _ = terminated.recv() => Err("stopped".to_owned()),
+    }
+}
+
+async fn bench(effort: &Effort) -> Result<(), String> {
+    let begun = Instant::now();
+    std::fs::create_dir_all("target/bench").map_err(|error| error.to_string())?;
+    let functions = Functions::find()?;
+    let round_trips = crowd::round_trips();
+    let processes = processes::measure(&functions, effort).await;
+    let calls = calls::measure(&functions, effort).await;
+    let exclusive = orders::measure(&functions, effort, POOL).await;
+    let shared = orders::measure(&functions, effort, SHARED_POOL).await;
+    let growth = orders::growth(&functions, effort).await;
+    let crowds = crowd::measure(effort);
+    let sharing = crowd::measure_sharing(effort);
+    progress::done();
+
+    let run = Run {
+        functions,
+        processes,
+        calls,
+        exclusive,
+        shared,
+        round_trips,
+        crowds,
+        sharing,
+        growth,
+    };
+    let mut text = format!("# What it takes, on {}\n", machine());
+    for section in run.sections() {
+        text.push('\n');
+        text.push_str(&section.render());
+    }
+    println!("{text}");
+    println!("Measured in {} s; also in target/bench/table.md.", begun.elapsed().as_secs());
+    std::fs::write("target/bench/table.md", text).map_err(|error| error.to_string())
+}
+
+/// The processors and the system of this machine.
+fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let processors = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or(std::env::consts::ARCH, |(_, model)| model);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!("{processors} × {model}, Linux {}", kernel.trim())
+}

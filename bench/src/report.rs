@@ -1,0 +1,320 @@
+//! From what was measured to what a reader is shown: the targets first, then the details.
+
+use std::collections::BTreeMap;
+
+use crate::calls::Calls;
+use crate::crowd::{Crowd, RoundTrips, Sharing};
+use crate::events;
+use crate::function::Functions;
+use crate::orders::{Both, Grown};
+use crate::processes::{Measured, Processes};
+use crate::sample::{figure, thousands};
+use crate::table::Section;
+
+/// All that a run has measured.
+pub(crate) struct Run {
+    pub(crate) functions: Functions,
+    pub(crate) processes: Processes,
+    pub(crate) calls: Calls,
+    pub(crate) exclusive: Both,
+    pub(crate) shared: Both,
+    pub(crate) round_trips: RoundTrips,
+    pub(crate) crowds: Vec<Crowd>,
+    pub(crate) sharing: Sharing,
+    pub(crate) growth: Vec<Grown>,
+}
+
+/// A megabyte as the limits of packages count it.
+pub(crate) const MEGABYTE: f64 = 1_000_000.0;
+/// What is told of by ratio, as the last column says.
+pub(crate) const PLAIN: &str = "one-get-item";
+
+impl Run {
+    pub(crate) fn sections(&self) -> Vec<Section> {
+        vec![
+            self.targets(),
+            self.starts(),
+            self.warm(),
+            self.needs(),
+            self.routes(),
+            self.orders(),
+            self.tries(),
+            self.sharing(),
+            self.grown(),
+        ]
+    }
+
+    fn starts(&self) -> Section {
+        let mut section = Section::new(
+            "Start and first invoke",
+            [
+                "function",
+                "start, HTTP",
+                "start, HTTPS",
+                "× plain",
+                "first, HTTP",
+                "first, HTTPS",
+                "× plain",
+            ],
+        );
+        self.compare(&mut section, |http, https, plain| {
+            [
+                http.start.shown(" ms"),
+                https.start.shown(" ms"),
+                figure(https.start.median() / plain.start.median()),
+                http.first.shown(" ms"),
+                https.first.shown(" ms"),
+                figure(https.first.median() / plain.first.median()),
+            ]
+        });
+        section.note(
+            "Start: from exec until the process asks the Runtime API for its first event. \
+             Medians, in brackets between which values the middle half lies. \
+             Plain: one-get-item, over HTTPS. \
+             Functions read the certificates that this machine trusts from one file, as on Lambda.",
+        );
+        if let Err(why) = &self.functions.node {
+            section.note(format!("Node.js could not be measured: {why}."));
+        }
+        section
+    }
+
+    fn warm(&self) -> Section {
+        let mut section = Section::new(
+            "Warm invoke",
+            [
+                "function",
+                "p50, HTTP",
+                "p99",
+                "p50, HTTPS",
+                "p99",
+                "× plain",
+                "CPU, HTTPS",
+                "× plain",
+            ],
+        );
+        self.compare(&mut section, |http, https, plain| {
+            [
+                http.warm.shown(" ms"),
+                figure(http.warm.percentile(99.0)),
+                https.warm.shown(" ms"),
+                figure(https.warm.percentile(99.0)),
+                figure(https.warm.median() / plain.warm.median()),
+                https.processor.shown(" ms"),
+                figure(https.processor.median() / plain.processor.median()),
+            ]
+        });
+        section.note(
+            "As the Runtime API sees it: from handing an event out until its answer is posted. \
+             resolve-call, one-get-item and node read one row; hello calls nobody; assign-numbers, \
+             release-numbers and refill-pool handle one message. \
+             CPU: processor time of the process for one invoke.",
+        );
+        section
+    }
+
+    fn needs(&self) -> Section {
+        let mut section = Section::new(
+            "Memory and size",
+            ["function", "peak memory", "× plain", "zip", "× plain"],
+        );
+        let plain = measured(&self.processes.https, PLAIN);
+        let plain_size = self.functions.one_get_item.zipped as f64;
+        for function in self.functions.all() {
+            let memory = measured(&self.processes.https, function.name).peak_memory;
+            let size = function.zipped as f64;
+            section.row([
+                function.name.to_owned(),
+                format!("{} MiB", figure(memory)),
+                figure(memory / plain.peak_memory),
+                format!("{} MB", figure(size / MEGABYTE)),
+                figure(size / plain_size),
+            ]);
+        }
+        section.note(
+            "Memory: the most that was resident, over HTTPS, after all calls. \
+             Zip: the deflated `bootstrap`; of node, its `node_modules`, which Lambda's own Node.js \
+             runtime brings along.",
+        );
+        section
+    }
+
+    fn routes(&self) -> Section {
+        let mut section = Section::new(
+            "Calls, warm",
+            ["route", "answer", "p50", "p99", "× plain", "CPU", "requests", "read units"],
+        );
+        for call in &self.calls.calls {
+            section.row([
+                events::name(call.route).to_owned(),
+                call.case.name().to_owned(),
+                call.time.shown(" ms"),
+                figure(call.time.percentile(99.0)),
+                figure(call.time.median() / self.calls.reference.median()),
+                call.processor.shown(" ms"),
+                figure(call.requests),
+                figure(call.read_units),
+            ]);
+        }
+        section.note(format!(
+            "Over HTTP. Plain: one-get-item, p50 {}, p99 {} ms.",
+            self.calls.reference.shown(" ms"),
+            figure(self.calls.reference.percentile(99.0)),
+        ));
+        section
+    }
+
+    fn orders(&self) -> Section {
+        let mut section = Section::new(
+            "Orders, two participants, through one environment",
+            [
+                "step",
+                "orders a second",
+                "ms per order",
+                "CPU per order",
+                "write units",
+                "read units",
+                "transactions",
+                "reads",
+                "queue requests",
+                "round trips",
+            ],
+        );
+        let trips = &self.round_trips;
+        for (pool, both) in [("exclusive", &self.exclusive), ("shared", &self.shared)] {
+            for (step, steps, trips) in [
+                ("assign, one by one", &both.alone.assign, trips.assign),
+                ("assign, batches of 10", &both.batches.assign, trips.assign_batch),
+                ("release, one by one", &both.alone.release, trips.release),
+                ("release, batches of 10", &both.batches.release, trips.release_batch),
+            ] {
+                section.row([
+                    format!("{pool}: {step}"),
+                    figure(steps.a_second()),
+                    steps.time.shown(""),
+                    format!("{} ms", figure(steps.processor.median())),
+                    figure(steps.write_units()),
+                    figure(steps.read_units()),
+                    figure(steps.transactions()),
+                    figure(steps.reads()),
+                    figure(steps.others()),
+                    figure(trips),
+                ]);
+            }
+        }
+        section.note(
+            "From a pool of 10,000 numbers, half of them free. All but round trips is for one order; \
+             round trips, one after the other, are for the whole batch. \
+             The database takes its part of the time here, about as long as the function does, and \
+             far less than DynamoDB.",
+        );
+        section.note(
+            "Units by DynamoDB's rules, as the embedded database tells them: in a transaction an item \
+             of up to 1 KB is two units, and a moved index key is two more, which a transaction does \
+             not double. What was refused is charged two units an item, which the database does not tell.",
+        );
+        section
+    }
+
+    fn tries(&self) -> Section {
+        let mut section = Section::new(
+            "Tries, by concurrent assigners",
+            ["assigners", "shards", "transactions per order", "ms per batch of 10"],
+        );
+        for crowd in &self.crowds {
+            section.row([
+                crowd.assigners.to_string(),
+                crowd.shards.to_string(),
+                figure(crowd.tries),
+                figure(crowd.batch),
+            ]);
+        }
+        section.note(
+            "10,000 numbers, half of them free; each assigner takes a batch of ten orders, ends it \
+             and takes the next, without a pause. The real handlers run in one process on a virtual clock, \
+             on which only requests take time: a read about 4 ms, a transaction about 25 ms, a message \
+             about 6 ms. Transactions that meet at a row are refused, as DynamoDB does. Not simulated: \
+             an index that lags.",
+        );
+        section
+    }
+
+    fn sharing(&self) -> Section {
+        let mut section = Section::new(
+            "A shared pool under a crowd",
+            ["orders", "agents", "numbers", "tries, mean", "p50", "p99", "most", "write units"],
+        );
+        let Sharing { orders, agents, numbers, tries, write_units } = &self.sharing;
+        section.row([
+            thousands(*orders as f64),
+            thousands(*agents as f64),
+            numbers.to_string(),
+            figure(tries.mean()),
+            figure(tries.median()),
+            figure(tries.percentile(99.0)),
+            figure(tries.percentile(100.0)),
+            figure(*write_units),
+        ]);
+        section.note(
+            "64 assigners at once, batches of ten, on the same virtual clock; all orders live at once, and \
+             every one of them has two routes of its own in the end. Tries and write units are for one order.",
+        );
+        section
+    }
+
+    fn grown(&self) -> Section {
+        let mut section = Section::new(
+            "Growth: assigning in batches of 10",
+            [
+                "numbers",
+                "taken",
+                "ms per order",
+                "× smallest",
+                "write units",
+                "read units",
+                "transactions",
+                "reads",
+                "release, ms",
+            ],
+        );
+        for grown in &self.growth {
+            let smallest = self.growth.iter().find(|it| it.taken == grown.taken).unwrap_or(grown);
+            let assign = &grown.orders.assign;
+            section.row([
+                thousands(grown.numbers as f64),
+                format!("{} %", grown.taken),
+                assign.time.shown(""),
+                figure(assign.time.median() / smallest.orders.assign.time.median()),
+                figure(assign.write_units()),
+                figure(assign.read_units()),
+                figure(assign.transactions()),
+                figure(assign.reads()),
+                grown.orders.release.time.shown(""),
+            ]);
+        }
+        section.note(
+            "Read units are those of one query for each batch: up to 200 numbers of one of 16 shards, \
+             fewer where a shard has fewer; so they end at 0.15. Left out: where fewer than 500 numbers would be free.",
+        );
+        section
+    }
+
+    /// Adds a row for each function: what `cells` makes of its figures over HTTP, those over
+    /// HTTPS, and those of the plain one over HTTPS.
+    fn compare<const N: usize>(
+        &self,
+        section: &mut Section,
+        cells: impl Fn(&Measured, &Measured, &Measured) -> [String; N],
+    ) {
+        let Processes { http, https } = &self.processes;
+        for function in self.functions.all() {
+            let name = function.name;
+            let cells = cells(measured(http, name), measured(https, name), measured(https, PLAIN));
+            section.row([name.to_owned()].into_iter().chain(cells));
+        }
+    }
+}
+
+pub(crate) fn measured<'a>(all: &'a BTreeMap<&'static str, Measured>, name: &str) -> &'a Measured {
+    all.get(name).expect("all functions were measured")
+}

@@ -1,0 +1,118 @@
+//! A cloud that takes its time, in which transactions that meet at a row are refused, as
+//! DynamoDB refuses them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use support::cloud::{Cloud, Reply, Request, Service};
+use support::wire::{Clients, Tries, connector};
+use tokio::time::sleep;
+
+/// How long requests take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Latency {
+    /// As in a Region of AWS.
+    Real,
+    /// All the same; for counting round trips.
+    Fixed,
+}
+
+/// Milliseconds of a request where all take the same.
+pub(crate) const FIXED: u64 = 100;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Its transactions are counted.
+    Assigner,
+    Other,
+}
+
+/// A cloud behind some distance.
+#[derive(Debug)]
+pub(crate) struct Slow {
+    pub(crate) cloud: Arc<Cloud>,
+    latency: Latency,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    rng: Rng,
+    /// The rows that transactions are at.
+    busy: HashSet<String>,
+    /// Transactions of assigners, by the order's row.
+    pub(crate) tries: HashMap<String, u64>,
+}
+
+impl Slow {
+    /// Puts a cloud at a distance.
+    pub(crate) fn new(cloud: Arc<Cloud>, latency: Latency) -> Arc<Self> {
+        let (rng, busy, tries) = (Rng::with_seed(1), HashSet::new(), HashMap::new());
+        Arc::new(Self { cloud, latency, state: Mutex::new(State { rng, busy, tries }) })
+    }
+
+    /// Clients of it.
+    pub(crate) fn clients(self: &Arc<Self>, role: Role) -> Clients {
+        let this = Arc::clone(self);
+        let http = connector(move |request| {
+            let this = Arc::clone(&this);
+            async move { Ok(this.answer(role, request).await) }
+        });
+        Clients::over(http, Tries::AsDeployed)
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, role: Role, request: Request) -> Reply {
+        let way = self.way(&request);
+        let rows = rows(&request);
+        let taken = {
+            let mut state = self.state();
+            if let (Role::Assigner, Some(order)) = (role, rows.first()) {
+                *state.tries.entry(order.clone()).or_default() += 1;
+            }
+            let taken: Vec<bool> = rows.iter().map(|row| state.busy.contains(row)).collect();
+            if !taken.contains(&true) {
+                state.busy.extend(rows.iter().cloned());
+            }
+            taken
+        };
+        sleep(way).await;
+        let reply = if taken.contains(&true) {
+            Reply::conflict(taken)
+        } else {
+            let reply = self.cloud.answer(request);
+            let busy = &mut self.state().busy;
+            for row in &rows {
+                busy.remove(row);
+            }
+            reply
+        };
+        sleep(way).await;
+        reply
+    }
+
+    /// How long a request is on its way, there or back.
+    fn way(&self, request: &Request) -> Duration {
+        let typical = match (self.latency, request.operation.as_str()) {
+            (Latency::Fixed, _) => return Duration::from_millis(FIXED / 2),
+            (Latency::Real, "GetItem" | "Query") => 4.0,
+            (Latency::Real, "TransactWriteItems") => 25.0,
+            (Latency::Real, _) => 6.0,
+        };
+        Duration::from_secs_f64(typical * (0.7 + 0.9 * self.state().rng.f64()) / 2000.0)
+    }
+}
+
+/// The rows that a transaction writes; none of any other request.
+fn rows(request: &Request) -> Vec<String> {
+    if request.service != Service::DynamoDb || request.operation != "TransactWriteItems" {
+        return Vec::new();
+    }
+    request.rows().into_iter().map(|(table, key)| format!("{table} {key}")).collect()
+}

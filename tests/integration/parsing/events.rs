@@ -1,0 +1,260 @@
+//! Order events, in messages and with the attributes that SQS gives these.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use aws_lambda_events::sqs::SqsMessage;
+use masking::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role, Timestamp};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+use support::World;
+use support::world::{FIRST, assigned, event};
+
+use super::cases::{Stage, assert_no_phone, check, is_field};
+use super::inputs::{any_json, anything_or, key, like, mutated, paths, phone, text};
+use super::numbers::{is_e164, moment};
+use crate::people::{AGENT, CUSTOMER};
+
+fn people() -> impl Strategy<Value = Vec<(String, String)>> {
+    btree_map(phone(), like("[a-z][a-z0-9_]{0,31}"), 2..=5)
+        .prop_map(|people| people.into_iter().map(|(phone, role)| (role, phone)).collect())
+        .prop_filter("roles differ", |people: &Vec<(String, String)>| {
+            people.iter().map(|(role, _)| role).collect::<BTreeSet<_>>().len() == people.len()
+        })
+}
+
+/// An event as it is written, and what it says.
+fn right_event() -> impl Strategy<Value = (Value, OrderEvent)> {
+    let kind = prop_oneof![
+        1 => proptest::option::of(like("[a-z0-9-]{1,32}")).prop_map(|pool| {
+            (json!({"type": "order.created", "pool": pool}), EventKind::Created { pool })
+        }),
+        4 => (proptest::option::of(like("[a-z0-9-]{1,32}")), proptest::option::of(moment()), people())
+            .prop_map(assignment),
+        1 => Just((json!({"type": "order.agent_unassigned"}), EventKind::AgentUnassigned)),
+        1 => Just((json!({"type": "order.completed"}), EventKind::Completed)),
+        1 => Just((json!({"type": "order.cancelled"}), EventKind::Cancelled)),
+    ];
+    let version = prop_oneof![any::<u64>(), 0_u64..5, Just(u64::MAX)];
+    (like("[A-Za-z0-9._:-]{1,128}"), version, kind).prop_map(|(id, version, (mut event, kind))| {
+        event["order_id"] = id.as_str().into();
+        event["version"] = version.into();
+        (event, OrderEvent { order_id: OrderId::parse(&id).unwrap(), version, kind })
+    })
+}
+
+type People = Vec<(String, String)>;
+
+fn assignment(
+    (pool, expires_at, people): (Option<String>, Option<(String, Timestamp)>, People),
+) -> (Value, EventKind) {
+    let written: Vec<Value> =
+        people.iter().map(|(role, phone)| json!({"role": role, "phone": phone})).collect();
+    let event = json!({
+        "type": "order.agent_assigned", "pool": pool, "participants": written,
+        "expires_at": expires_at.as_ref().map(|(text, _)| text),
+    });
+    let participants = people.iter().map(|(role, phone)| Participant {
+        role: Role::parse(role).unwrap(),
+        phone: phone.parse().unwrap(),
+    });
+    let expires_at = expires_at.map(|(_, moment)| moment);
+    let participants = participants.collect();
+    (event, EventKind::AgentAssigned(Assignment { pool, expires_at, participants }))
+}
+
+/// An event of an order of the pool that the world has.
+fn nearly_right_event() -> impl Strategy<Value = String> {
+    mutated(right_event().prop_map(|(event, _)| event), 1..=3)
+}
+
+const EVENT_FIELDS: [&str; 10] = [
+    "body",
+    "type",
+    "order_id",
+    "version",
+    "pool",
+    "expires_at",
+    "participants",
+    "participants[]",
+    "participants[].role",
+    "participants[].phone",
+];
+
+#[test]
+fn an_event_is_read_as_it_was_written() {
+    check(200, right_event(), |(written, event)| {
+        assert_eq!(OrderEvent::parse(&written.to_string()), Ok(event));
+    });
+}
+
+#[test]
+fn an_event_may_be_written_in_any_way_and_hold_more_than_is_known() {
+    let more = (key(), any_json(), any::<bool>());
+    check(150, (right_event(), more), |((mut written, event), (key, value, nulls))| {
+        // Every character escaped, and with it the names.
+        let pretty = serde_json::to_string_pretty(&written).unwrap();
+        let escaped = escape_strings(&pretty);
+        assert_eq!(OrderEvent::parse(&escaped).as_ref(), Ok(&event), "{escaped}");
+
+        for path in paths(&written) {
+            if let Some(fields) = written.pointer_mut(&path).and_then(Value::as_object_mut) {
+                if !fields.contains_key(&key) && !known_in_event(&key) {
+                    fields.insert(key.clone(), value.clone());
+                }
+                if !nulls {
+                    fields.retain(|_, value| !value.is_null());
+                }
+            }
+        }
+        assert_eq!(OrderEvent::parse(&written.to_string()), Ok(event));
+    });
+}
+
+fn known_in_event(key: &str) -> bool {
+    EVENT_FIELDS.contains(&key) || ["role", "phone"].contains(&key)
+}
+
+/// Writes every character of every string as `\uXXXX`.
+fn escape_strings(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut inside = false;
+    for char in text.chars() {
+        match char {
+            '"' => {
+                inside = !inside;
+                escaped.push(char);
+            }
+            _ if inside => write!(escaped, "\\u{:04x}", u32::from(char)).unwrap(),
+            _ => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+#[test]
+fn whatever_an_event_holds_it_is_read_or_refused_by_a_field_without_a_value() {
+    check(200, anything_or(nearly_right_event()), |body| match OrderEvent::parse(&body) {
+        Ok(event) => assert_is_within_the_rules(&event),
+        Err(why) => {
+            assert!(is_field(&why.field, &EVENT_FIELDS), "{why}");
+            assert_no_phone(&body, &why.to_string());
+        }
+    });
+}
+
+fn assert_is_within_the_rules(event: &OrderEvent) {
+    assert!(OrderId::parse(event.order_id.as_str()).is_some());
+    if let EventKind::AgentAssigned(assignment) = &event.kind {
+        let people = &assignment.participants;
+        assert!((2..=5).contains(&people.len()));
+        let roles: BTreeSet<&str> = people.iter().map(|it| it.role.as_str()).collect();
+        let phones: BTreeSet<&str> = people.iter().map(|it| it.phone.reveal()).collect();
+        assert_eq!((roles.len(), phones.len()), (people.len(), people.len()));
+        assert!(phones.iter().all(|phone| is_e164(phone)));
+    }
+}
+
+#[test]
+fn a_field_that_breaks_its_rule_is_the_one_that_is_named() {
+    let assigned = right_event()
+        .prop_filter("has people", |(_, event)| matches!(event.kind, EventKind::AgentAssigned(_)));
+    let no_text = any_json().prop_filter("no text", |it| !it.is_string() && !it.is_null()).boxed();
+    let breaks = prop_oneof![
+        no_text.clone().prop_map(|value| ("/order_id", value)),
+        like("[A-Za-z0-9._:-]{129,200}|[a-z]{0,9}[^A-Za-z0-9._:-][a-z]{0,9}")
+            .prop_map(|text| ("/order_id", text.into())),
+        any_json()
+            .prop_filter("no version", |it| !it.is_u64() && !it.is_null())
+            .prop_map(|value| ("/version", value)),
+        no_text.clone().prop_map(|value| ("/type", value)),
+        text().prop_map(|text| ("/type", format!("order.{text}!").into())),
+        no_text.clone().prop_map(|value| ("/pool", value)),
+        no_text.clone().prop_map(|value| ("/expires_at", value)),
+        text()
+            .prop_filter("no moment", |it| Timestamp::parse(it).is_none())
+            .prop_map(|text| ("/expires_at", text.into())),
+        no_text.clone().prop_map(|value| ("/participants/1/role", value)),
+        like("[a-z][a-z0-9_]{32,40}|[A-Z0-9_é -].{0,9}|[a-z]{1,9}[^a-z0-9_]{1,3}")
+            .prop_map(|text| ("/participants/1/role", text.into())),
+        no_text.prop_map(|value| ("/participants/1/phone", value)),
+        text()
+            .prop_filter("no phone", |it| !is_e164(it))
+            .prop_map(|text| ("/participants/1/phone", text.into())),
+    ];
+    check(200, (assigned, breaks), |((mut written, _), (path, value))| {
+        *written.pointer_mut(path).unwrap() = value;
+        let why = OrderEvent::parse(&written.to_string()).unwrap_err();
+        assert_eq!(format!("/{}", why.field.replace("[1].", "/1/")), path, "{why}");
+    });
+}
+
+#[test]
+fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
+    let stage = Stage::new(async {
+        let world = World::new();
+        world.given_numbers("id-jkt", 0..6).await;
+        let live = assigned("o-live", 1, &[("customer", CUSTOMER), ("agent", AGENT)]);
+        assert_eq!(world.when_told(&live).await.announced.len(), 1);
+        world
+    });
+    let refused = anything_or(nearly_right_event())
+        .prop_filter("is refused", |body| OrderEvent::parse(body).is_err());
+    let order = Cell::new(0);
+    check(12, (vec(refused, 1..5), any::<Index>()), |(mut bodies, place)| {
+        let mut reasons: Vec<String> =
+            bodies.iter().map(|body| OrderEvent::parse(body).unwrap_err().to_string()).collect();
+        reasons.sort();
+        let rows = stage.rows();
+        order.set(order.get() + 1);
+        let order_id = format!("o-{}", order.get());
+        let people = [("customer", "+819011112222"), ("agent", "+819033334444")];
+        let log = stage.log_of(|| {
+            stage.run(async |world| {
+                for assigns in [true, false] {
+                    let mut told = if assigns {
+                        world.when_assign_receives(&bodies, FIRST).await
+                    } else {
+                        world.when_release_receives(&bodies, FIRST).await
+                    };
+                    told.refused.sort();
+                    assert_eq!((&told.refused, told.announced.len(), told.again), (&reasons, 0, 0));
+                }
+            });
+            assert_eq!(stage.rows(), rows, "nothing is done");
+
+            stage.run(async |world| {
+                bodies.insert(
+                    place.index(bodies.len() + 1),
+                    assigned(&order_id, 1, &people).to_string(),
+                );
+                let told = world.when_assign_receives(&bodies, FIRST).await;
+                let served = (told.refused.len(), told.announced.len(), told.again);
+                assert_eq!(served, (reasons.len(), 1, 0), "{told:?}");
+                let ended = event("completed", &order_id, 2);
+                assert_eq!(world.when_told(&ended).await.announced.len(), 1);
+                // The numbers have rested when the next case asks for them.
+                world.seconds_pass(601);
+            });
+        });
+        for body in &bodies {
+            assert_no_phone(body, &log);
+        }
+    });
+}
+
+#[test]
+fn whatever_a_message_says_of_its_deliveries_does_no_harm() {
+    check(500, (proptest::option::of(text()), text(), text()), |(body, count, first)| {
+        let mut message = SqsMessage::default();
+        message.body = body;
+        message.attributes.insert("ApproximateReceiveCount".to_owned(), count);
+        message.attributes.insert("ApproximateFirstReceiveTimestamp".to_owned(), first);
+        let _ = lambda_support::sqs::receive_count(&message);
+        let _ = lambda_support::sqs::first_received_at(&message);
+        let _ = order_events::Intake::read(&message);
+    });
+}

@@ -1,0 +1,237 @@
+//! What providers answer.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use masking::{Number, NumberType, Pools, Provider};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use providers::{NumberApi, ProviderSecret, Purpose};
+use serde_json::{Value, json};
+use support::World;
+use support::provider::exotel::API_KEY;
+use support::provider::{ACCOUNT, PASSWORD};
+use tokio::net::TcpListener;
+
+use super::cases::{Stage, check, phones_in};
+use super::inputs::{any_json, like, mutated, phone, text};
+
+/// What a provider answers to whatever it is asked.
+#[derive(Clone, Debug)]
+struct Reply {
+    status: u16,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+/// A provider that may answer anything.
+#[derive(Clone)]
+struct Odd {
+    base_url: String,
+    reply: Arc<Mutex<Reply>>,
+}
+
+impl Odd {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let reply = Arc::new(Mutex::new(Reply { status: 200, retry_after: None, body: vec![] }));
+        let answers = Arc::clone(&reply);
+        let app = Router::new().fallback(move || std::future::ready(Self::answer(&answers)));
+        tokio::spawn(async { axum::serve(listener, app).await });
+        Self { base_url, reply }
+    }
+
+    fn answer(reply: &Mutex<Reply>) -> (StatusCode, [(HeaderName, HeaderValue); 1], Vec<u8>) {
+        let reply = reply.lock().unwrap().clone();
+        let header = match reply.retry_after {
+            Some(wait) => ("retry-after", wait),
+            None => ("x-none", String::new()),
+        };
+        let value = HeaderValue::from_str(&header.1).unwrap();
+        let status = StatusCode::from_u16(reply.status).unwrap();
+        (status, [(HeaderName::from_static(header.0), value)], reply.body)
+    }
+
+    fn secret(&self) -> Value {
+        json!({
+            "twilio": {"account_sid": ACCOUNT, "auth_tokens": [PASSWORD], "base_url": self.base_url},
+            "exotel": {
+                "account_sid": ACCOUNT, "api_key": API_KEY, "api_token": PASSWORD, "app_id": "42",
+                "country": "IN", "base_url": self.base_url,
+            },
+        })
+    }
+}
+
+const TAG: &str = "masking/in-blr";
+
+/// A list of what the account has, in the way of both providers at once.
+fn listed() -> impl Strategy<Value = Value> {
+    let number = (phone(), like("PN[0-9]{4}"), select(vec![TAG, "other"]), any::<bool>());
+    (vec(number, 0..4), any::<bool>()).prop_map(|(numbers, size)| {
+        let entry = |(number, sid, tag, country): &(String, String, &str, bool)| {
+            json!({
+                "phone_number": number, "sid": sid, "friendly_name": tag,
+                "country": country.then_some("IN"),
+            })
+        };
+        let numbers: Vec<Value> = numbers.iter().map(entry).collect();
+        json!({
+            "incoming_phone_numbers": numbers, "available_phone_numbers": numbers,
+            "next_page_uri": null, "page": 0, "page_size": size.then_some(50),
+        })
+    })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let error = (any::<i32>(), text(), any::<bool>()).prop_map(|(code, text, twilio)| {
+        if twilio {
+            json!({"code": code, "message": text, "status": 400})
+        } else {
+            json!({"RestException": {"Code": code.to_string(), "Message": text}})
+        }
+    });
+    let body = prop_oneof![
+        1 => vec(any::<u8>(), 0..60),
+        1 => any_json().prop_map(|value| value.to_string().into_bytes()),
+        2 => mutated(error, 0..=1).prop_map(String::into_bytes),
+        4 => mutated(listed(), 0..=2).prop_map(String::into_bytes),
+        1 => mutated(listed().prop_map(|list| list["incoming_phone_numbers"].clone()), 0..=2)
+            .prop_map(String::into_bytes),
+        1 => mutated(listed().prop_map(|list| list["incoming_phone_numbers"][0].clone()), 0..=2)
+            .prop_map(String::into_bytes),
+    ];
+    let status = prop_oneof![
+        4 => Just(200_u16),
+        1 => select(vec![201, 204, 301, 304, 400, 401, 403, 404, 409, 429, 451, 500, 503, 599]),
+    ];
+    let retry_after = prop_oneof![
+        3 => Just(None),
+        1 => select(vec!["0", "-1", "18446744073709551615", "1e9", "soon", "", "60, 60"])
+            .prop_map(|wait| Some(wait.to_owned())),
+    ];
+    (status, retry_after, body).prop_map(|(status, retry_after, body)| Reply {
+        status,
+        retry_after,
+        body,
+    })
+}
+
+/// Whether this list says all that there is, and says it in the documented form.
+fn is_whole(reply: &Reply) -> bool {
+    let list: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let entries = list["incoming_phone_numbers"].as_array();
+    (200..300).contains(&reply.status)
+        && entries.is_some_and(|entries| {
+            entries.iter().all(|entry| {
+                entry["sid"].is_string()
+                    && entry["phone_number"].is_string()
+                    && (entry["friendly_name"].is_string() || entry["friendly_name"].is_null())
+            })
+        })
+}
+
+#[test]
+fn whatever_a_provider_answers_its_list_is_whole_only_if_it_says_so_and_no_phone_is_told() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let odd = runtime.block_on(Odd::start());
+    let secret = ProviderSecret::parse(&odd.secret().to_string()).0;
+    let client = providers::client().unwrap();
+    let apis = [Provider::Twilio, Provider::Exotel]
+        .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());
+    let pools = Pools::parse(r#"[{"id":"in-blr"}]"#).unwrap();
+    let purpose = Purpose {
+        pool: pools.named(None).unwrap(),
+        tag: TAG,
+        public_base_url: "https://calls.example.com",
+    };
+    let number: Number = "+918000000001".parse().unwrap();
+    check(80, reply(), |reply| {
+        *odd.reply.lock().unwrap() = reply.clone();
+        let mut told = String::new();
+        for api in &apis {
+            // Long enough for an answer, too short to ask again.
+            let soon = || Instant::now() + Duration::from_millis(240);
+            runtime.block_on(async {
+                match api.owned(TAG, soon()).await {
+                    Ok(listing) if listing.is_complete() => assert!(is_whole(&reply)),
+                    Ok(listing) => write!(told, "{}", listing.cut_short.unwrap()).unwrap(),
+                    Err(error) => write!(told, "{error} {}", error.problem).unwrap(),
+                }
+                match api.available("IN", NumberType::Local, 3, soon()).await {
+                    Ok(numbers) => assert!(numbers.len() <= 3),
+                    Err(error) => write!(told, "{error} {}", error.problem).unwrap(),
+                }
+                match api.buy(&number, &purpose, soon()).await {
+                    Ok(owned) => assert_eq!(owned.number, number),
+                    Err(error) => write!(told, "{error}").unwrap(),
+                }
+            });
+        }
+        for digits in phones_in(&String::from_utf8_lossy(&reply.body)) {
+            // A code of the provider's may have up to ten digits.
+            assert!(digits.len() <= 10 || !told.contains(digits), "{told}");
+        }
+    });
+}
+
+/// A world whose one pool rents from a provider that may answer anything, and has one
+/// number of it.
+fn rented_stage(provider: &str) -> (Stage, Odd) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (odd, world) = runtime.block_on(async {
+        let pools = json!([{"id": "in-blr", "provider": provider, "country": "IN", "shards": 1}]);
+        (Odd::start().await, World::with_pools(&pools))
+    });
+    world.given_provider_secret(Some(&odd.secret()));
+    let stage = Stage { runtime, world };
+    let list = json!({
+        "incoming_phone_numbers": [
+            {"sid": "PN1", "phone_number": "+918000000001", "friendly_name": TAG},
+        ],
+        "next_page_uri": null,
+    });
+    check_pool(
+        &stage,
+        &odd,
+        &Reply { status: 200, retry_after: None, body: list.to_string().into() },
+    );
+    assert_eq!(stage.rows().len(), 1, "the number was added");
+    (stage, odd)
+}
+
+fn check_pool(stage: &Stage, odd: &Odd, reply: &Reply) {
+    *odd.reply.lock().unwrap() = reply.clone();
+    let told = stage.run(async |world| {
+        let check = json!({"type": "pool.check", "pool": "in-blr"}).to_string();
+        world.when_refill_receives_within(&check, Duration::from_millis(240)).await
+    });
+    assert_eq!((told.again, told.refused.len()), (0, 0), "a check never fails");
+}
+
+#[test]
+fn an_answer_of_a_provider_that_is_no_list_withdraws_no_number() {
+    for provider in ["twilio", "exotel"] {
+        let rented = RefCell::new(rented_stage(provider));
+        check(20, reply().prop_filter("is no list", |it| !is_whole(it)), |reply| {
+            let (rows, log, rows_before) = {
+                let (stage, odd) = &*rented.borrow();
+                let rows_before = stage.rows();
+                let log = stage.log_of(|| check_pool(stage, odd, &reply));
+                (stage.rows(), log, rows_before)
+            };
+            if rows != rows_before {
+                // What comes next begins from the start.
+                rented.replace(rented_stage(provider));
+            }
+            assert_eq!(rows, rows_before);
+            assert!(log.contains("a check stopped"), "{log}");
+        });
+    }
+}

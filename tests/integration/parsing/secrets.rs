@@ -1,0 +1,107 @@
+//! The two secrets.
+
+use masking::{CallerKey, Phone};
+use proptest::prelude::*;
+use proptest::sample::select;
+use providers::ProviderSecret;
+use serde_json::{Value, json};
+use support::World;
+use support::functions::PROVIDER_SECRET;
+use support::world::EXOTEL_TOKEN;
+
+use super::cases::{Stage, assert_no_phone, check, is_field};
+use super::inputs::{any_json, anything_or, like, mutate, mutated, mutation};
+use crate::people::CUSTOMER;
+
+fn right_secret() -> Value {
+    json!({
+        "resolve": {"tokens": ["bearer-token-1", "bearer-token-2"]},
+        "twilio": {"account_sid": "AC1", "auth_tokens": ["auth-token-1"]},
+        "exotel": {"account_sid": "shop", "api_key": "api-key-1", "api_token": "api-token-1",
+                   "subdomain": "api.exotel.com", "app_id": "42", "country": "IN",
+                   "webhook_tokens": ["path-token-1"]},
+    })
+}
+
+#[test]
+fn whatever_the_provider_secret_holds_its_values_are_not_told() {
+    let before = ProviderSecret::parse(&right_secret().to_string()).0;
+    let given = anything_or(mutated(Just(right_secret()), 1..=3));
+    check(150, given, |text| {
+        for (_, problems) in [ProviderSecret::parse(&text), before.updated(&text)] {
+            let told = format!("{problems:?}");
+            for value in ["bearer-token", "auth-token", "api-key", "api-token", "path-token"] {
+                assert!(!told.contains(value), "{told}");
+            }
+            for problem in problems {
+                assert_no_phone(&text, &problem.to_string());
+                let part = problem.field.split('.').next().unwrap();
+                assert!(["provider secret", "resolve", "twilio", "exotel"].contains(&part));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_wrong_in_one_part_of_the_provider_secret_harms_no_other() {
+    let right = ProviderSecret::parse(&right_secret().to_string()).0;
+    let parts = (select(vec!["resolve", "twilio", "exotel"]), any_json(), mutation());
+    check(150, parts, |(part, value, mutation)| {
+        let nearly_right = mutate(right_secret()[part].clone(), &[mutation]);
+        let nearly_right = serde_json::from_str(&nearly_right).unwrap_or(Value::Null);
+        for value in [value, nearly_right] {
+            let mut text = right_secret();
+            text[part] = value;
+            if serde_json::from_str::<Value>(&text.to_string()).is_err() {
+                // Too deep: nothing of it can be read.
+                continue;
+            }
+            for secret in [
+                ProviderSecret::parse(&text.to_string()).0,
+                ProviderSecret::default().updated(&text.to_string()).0,
+            ] {
+                let same = [
+                    ("resolve", secret.switch == right.switch),
+                    ("twilio", secret.twilio == right.twilio),
+                    ("exotel", secret.exotel == right.exotel),
+                ];
+                assert!(same.iter().all(|(name, same)| *name == part || *same), "{part}");
+            }
+        }
+    });
+}
+
+#[test]
+fn whatever_the_service_secret_holds_its_value_is_not_told() {
+    let right = like("[a-z]{20,64}").prop_map(|key| json!({ "caller_key": key }));
+    let phone: Phone = CUSTOMER.parse().unwrap();
+    check(200, anything_or(mutated(right, 0..=2)), |text| match CallerKey::parse(&text) {
+        Ok(key) => assert_eq!(key.caller(&phone).as_str().len(), 43),
+        Err(why) => {
+            assert!(is_field(&why.field, &["ServiceSecret", "caller_key"]), "{why}");
+            assert_no_phone(&text, &why.to_string());
+        }
+    });
+}
+
+#[test]
+fn no_secret_takes_the_answer_from_a_telephone_provider() {
+    let texts = (
+        anything_or(mutated(Just(right_secret()), 1..=3)),
+        anything_or(mutated(Just(json!({"caller_key": "k".repeat(64)})), 1..=2)),
+    );
+    check(8, texts, |(providers, service)| {
+        let stage = Stage::new(async { World::without_tables() });
+        stage.run(async |world| {
+            world.cloud.secrets.given(PROVIDER_SECRET, Some(providers.clone()));
+            world.given_service_secret(Some(&service));
+            let form = [("From", CUSTOMER), ("To", "+622150001")];
+            assert!([200, 403].contains(&world.when_twilio_calls(&form).await.0));
+            let query = [("CallFrom", CUSTOMER), ("CallTo", "+622150001")];
+            assert!([200, 403].contains(&world.when_exotel_calls(EXOTEL_TOKEN, &query).await.0));
+            assert!([403, 503].contains(&world.when_called(CUSTOMER, "+622150001").await.0));
+        });
+        assert_no_phone(&providers, &stage.world.log());
+        assert_no_phone(&service, &stage.world.log());
+    });
+}

@@ -1,0 +1,68 @@
+//! Calls under way, and all that was right to answer meanwhile.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use support::oracle::Snapshot;
+use support::rows::{amount, text, word};
+
+/// The calls under way.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    calls: HashMap<u64, Call>,
+    last_id: u64,
+}
+
+#[derive(Debug)]
+struct Call {
+    number: String,
+    caller: String,
+    /// Who is rung, and what is shown; nothing where nobody is.
+    right: Vec<Option<(String, String)>>,
+}
+
+impl Calls {
+    /// Begins to watch a call of a phone to a number. Returns its id.
+    pub(crate) fn begin(&mut self, rows: &Snapshot, now: u64, number: &str, phone: &str) -> u64 {
+        let caller = rows.phones.iter().find(|(_, it)| *it == phone);
+        let caller = caller.expect("a known phone").0.clone();
+        self.last_id += 1;
+        let call = Call { number: number.to_owned(), caller, right: Vec::new() };
+        self.calls.insert(self.last_id, call);
+        self.watch(rows, now);
+        self.last_id
+    }
+
+    /// Notes what is right to answer now.
+    pub(crate) fn watch(&mut self, rows: &Snapshot, now: u64) {
+        for call in self.calls.values_mut() {
+            let route = rows.routes.get(&(call.number.clone(), call.caller.clone()));
+            let route = route.filter(|it| now < amount(it, "expires_at"));
+            call.right.push(route.and_then(|route| {
+                let connect_to = text(route, "connect_to")?.to_owned();
+                Some((connect_to, word(route, "caller_id").to_owned()))
+            }));
+        }
+    }
+
+    /// Ends a call: its answer must have been right at some moment of it.
+    pub(crate) fn end(
+        &mut self,
+        rows: &Snapshot,
+        now: u64,
+        id: u64,
+        answer: &Value,
+    ) -> Option<String> {
+        self.watch(rows, now);
+        let call = self.calls.remove(&id).expect("a call that began");
+        if answer["reason"] == "unavailable" {
+            return None;
+        }
+        let given = answer["connect_to"].as_str().map(|connect_to| {
+            (connect_to.to_owned(), answer["caller_id"].as_str().unwrap_or_default().to_owned())
+        });
+        let (number, right) = (&call.number, &call.right);
+        (!right.contains(&given))
+            .then(|| format!("a call to {number} got {given:?}; right was {right:?}"))
+    }
+}

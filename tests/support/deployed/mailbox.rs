@@ -1,0 +1,85 @@
+//! All that comes out of a queue.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::{PATIENCE, Result, Surprise};
+
+/// A message that was taken from a queue.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) body: String,
+    pub(super) reason: Option<String>,
+}
+
+/// All that came out of a queue, for everyone who waits for something in it.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    name: &'static str,
+    pub(super) messages: watch::Receiver<Vec<Message>>,
+}
+
+impl Mailbox {
+    /// Empties the queue into the mailbox, as long as the mailbox exists.
+    pub(super) fn open(client: &aws_sdk_sqs::Client, name: &'static str, url: &str) -> Self {
+        let (sender, messages) = watch::channel(Vec::new());
+        let (client, url) = (client.clone(), url.to_owned());
+        tokio::spawn(async move {
+            while !sender.is_closed() {
+                let request = client.receive_message().queue_url(&url).max_number_of_messages(10);
+                let request = request.message_attribute_names("All").wait_time_seconds(1);
+                let Ok(received) = request.send().await else {
+                    sleep(Duration::from_millis(200)).await;
+                    continue;
+                };
+                let mut done = client.delete_message_batch().queue_url(&url);
+                for message in received.messages.unwrap_or_default() {
+                    let entry = DeleteMessageBatchRequestEntry::builder()
+                        .set_id(message.message_id)
+                        .set_receipt_handle(message.receipt_handle);
+                    if let Ok(entry) = entry.build() {
+                        done = done.entries(entry);
+                    }
+                    let mut attributes = message.message_attributes.unwrap_or_default();
+                    let reason = attributes.remove("reason").and_then(|it| it.string_value);
+                    let body = message.body.unwrap_or_default();
+                    sender.send_modify(|messages| messages.push(Message { body, reason }));
+                }
+                // One that is not deleted comes again, which is allowed of announcements.
+                if done.get_entries().is_some() {
+                    let _ = done.send().await;
+                }
+            }
+        });
+        Self { name, messages }
+    }
+
+    /// Waits for the message that `find` finds. The error tells the messages that are
+    /// there and have `about` in their body.
+    pub(super) async fn wait_for<T>(
+        &self,
+        what: &str,
+        about: &str,
+        find: impl Fn(&Message) -> Option<T>,
+    ) -> Result<T> {
+        let mut messages = self.messages.clone();
+        let found = async {
+            let any = |all: &Vec<Message>| all.iter().any(|message| find(message).is_some());
+            let all = messages.wait_for(any).await.ok()?;
+            all.iter().find_map(&find)
+        };
+        if let Ok(Some(found)) = timeout(PATIENCE, found).await {
+            return Ok(found);
+        }
+        let all = self.messages.borrow();
+        let others: Vec<&str> =
+            all.iter().map(|it| it.body.as_str()).filter(|it| it.contains(about)).collect();
+        let (name, seconds, others) = (self.name, PATIENCE.as_secs(), others.join("\n    "));
+        Err(Surprise::new(format!(
+            "{what}\n  expected: within {seconds} s in {name}\n      seen: {others}"
+        )))
+    }
+}

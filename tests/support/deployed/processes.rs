@@ -1,0 +1,82 @@
+//! The processes in which the local AWS runs a function, and their sudden end. It
+//! runs one for each batch that is being handled, and keeps them for later batches.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::{Result, Surprise};
+
+/// The processes of the function that takes from a queue.
+#[derive(Debug)]
+pub struct Processes {
+    emulator: u32,
+    emulator_log: PathBuf,
+    queue_url: String,
+    /// How often each had waited for something at the last look.
+    waits: HashMap<u32, u64>,
+}
+
+impl Processes {
+    /// Those that this local AWS runs, by the id of its own process.
+    pub fn new(emulator: u32, emulator_log: PathBuf, queue_url: String) -> Self {
+        Self { emulator, emulator_log, queue_url, waits: HashMap::new() }
+    }
+
+    /// Kills one (SIGKILL) that has done something since the last call, drawn at
+    /// random. Returns whether there was one.
+    pub async fn kill_one_at_work(&mut self) -> Result<bool> {
+        let waits = self.look();
+        // One that is idle waits on.
+        let moved = waits.iter().filter(|(pid, waits)| self.waits.get(pid) != Some(waits));
+        let at_work: Vec<u32> = moved.map(|(pid, _)| *pid).collect();
+        self.waits = waits;
+        let Some(victim) = fastrand::choice(at_work) else { return Ok(false) };
+        let mut kill = Command::new("sh");
+        kill.args(["-c", "kill -KILL \"$0\"", &victim.to_string()]);
+        let done = kill.stdin(Stdio::null()).stderr(Stdio::null()).status().await;
+        Ok(done.map_err(Surprise::of("killing a function"))?.success())
+    }
+
+    /// How many have died so far while they handled a batch: by what the local AWS
+    /// says, which waited for them.
+    pub fn deaths_at_work(&self) -> Result<usize> {
+        let log = fs::read(&self.emulator_log).map_err(Surprise::of("the local AWS's log"))?;
+        let queue = self.queue_url.rsplit('/').next().unwrap_or_default();
+        let of_this = format!("failed processing SQS batch from {queue} ");
+        let died = |line: &&str| line.contains(&of_this) && line.contains("Runtime.ExitError");
+        Ok(String::from_utf8_lossy(&log).lines().filter(died).count())
+    }
+
+    /// All of them, and how often each has waited so far.
+    fn look(&self) -> HashMap<u32, u64> {
+        let connections = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(|pid| Some((pid, self.waits_of(pid, &connections)?))).collect()
+    }
+
+    /// Nothing if the process is another's, is no more, or is not yet in service.
+    fn waits_of(&self, pid: u32, connections: &str) -> Option<u64> {
+        let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+        let status = read("status")?;
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        if field("PPid:")? != self.emulator.to_string() {
+            return None;
+        }
+        let environment = read("environ")?;
+        let variable = |name| environment.split('\0').find_map(|line| line.strip_prefix(name));
+        if variable("QUEUE_URL=")? != self.queue_url {
+            return None;
+        }
+        // Where it asks for work once it has started. If one dies before, the local AWS ends
+        // all others of its function with it, and their deaths are at one moment.
+        let port: u16 = variable("AWS_LAMBDA_RUNTIME_API=127.0.0.1:")?.parse().ok()?;
+        let established = format!(" 0100007F:{port:04X} 01 ");
+        let in_service = connections.contains(&established);
+        in_service.then(|| field("voluntary_ctxt_switches:")?.parse().ok())?
+    }
+}

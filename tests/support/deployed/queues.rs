@@ -1,0 +1,156 @@
+//! What goes into the queues of a stack, and what comes out.
+
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use lambda_support::clock;
+use serde_json::Value;
+
+use super::mailbox::Message;
+use super::stack::output;
+use super::surprise::json_of;
+use super::{Result, Stack, Surprise, check};
+use crate::events::Queue;
+
+impl Stack {
+    /// Sends an event to the queue where its type belongs.
+    pub async fn tell(&self, event: &Value) -> Result {
+        self.tell_all(std::slice::from_ref(event)).await
+    }
+
+    /// Sends events to the queues where their types belong.
+    pub async fn tell_all(&self, events: &[Value]) -> Result {
+        let (assigns, releases): (Vec<&Value>, Vec<&Value>) =
+            events.iter().partition(|event| Queue::of(event) == Queue::Assign);
+        for (queue, events) in [(Queue::Assign, assigns), (Queue::Release, releases)] {
+            let bodies: Vec<String> = events.into_iter().map(Value::to_string).collect();
+            self.send(queue, &bodies).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends bodies to a queue, ten at a time.
+    pub async fn send(&self, queue: Queue, bodies: &[String]) -> Result {
+        for (page, bodies) in bodies.chunks(10).enumerate() {
+            let mut request =
+                self.sqs.send_message_batch().queue_url(queue_url(&self.outputs, queue)?);
+            for (index, body) in bodies.iter().enumerate() {
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(format!("{page}-{index}"))
+                    .message_body(body)
+                    .build()
+                    .map_err(Surprise::of("a message"))?;
+                request = request.entries(entry);
+            }
+            let sent = request.send().await.map_err(Surprise::of("sending events"))?;
+            check("messages that the queue did not take", &sent.failed.len(), &0)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a message about a pool.
+    pub async fn tell_pool(&self, pool: &str, message: &Value) -> Result {
+        let request = self.sqs.send_message().queue_url(queue_url(&self.outputs, Queue::Refill)?);
+        // Even what is said twice is meant twice.
+        let id = format!("{}-{:016x}", clock::unix_seconds(), fastrand::u64(..));
+        let request = request.message_group_id(pool).message_deduplication_id(id);
+        let sent = request.message_body(message.to_string()).send().await;
+        sent.map_err(Surprise::of("sending a pool message"))?;
+        Ok(())
+    }
+
+    /// Waits for an announcement about an order: its kind, as `assigned`, and version.
+    pub async fn announced(&self, order_id: &str, kind: &str, version: u64) -> Result<Value> {
+        let type_ = format!("numbers.{kind}");
+        let what = format!("{type_} of {order_id}, version {version}");
+        let wanted = |message: &Message| {
+            let value: Value = serde_json::from_str(&message.body).ok()?;
+            let fits = value["type"] == *type_ && value["version"] == version;
+            (fits && value["order_id"] == order_id).then_some(value)
+        };
+        self.announcements.wait_for(&what, &format!("\"{order_id}\""), wanted).await
+    }
+
+    /// Everything that was announced so far.
+    pub fn announcements(&self) -> Vec<String> {
+        self.announcements.messages.borrow().iter().map(|it| it.body.clone()).collect()
+    }
+
+    /// Checks that no event waits or is being handled, and that all announcements
+    /// were read.
+    pub async fn check_at_rest(&self) -> Result {
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        for name in ["AssignQueueUrl", "ReleaseQueueUrl", "NumberEventsQueueUrl"] {
+            let url = output(&self.outputs, name)?;
+            let seen = queue_attributes(&self.sqs, url, counts.clone()).await?;
+            check(&format!("messages of {name}"), &seen.each_ref().map(String::as_str), &["0"; 3])?;
+        }
+        Ok(())
+    }
+
+    /// Sets after how many seconds a queue hands out again what nobody finished, and
+    /// returns how many they were.
+    pub async fn set_visibility_timeout(&self, queue: Queue, seconds: &str) -> Result<String> {
+        let (url, name) = (queue_url(&self.outputs, queue)?, QueueAttributeName::VisibilityTimeout);
+        let [before] = queue_attributes(&self.sqs, url, [name.clone()]).await?;
+        let request = self.sqs.set_queue_attributes().queue_url(url);
+        let done = request.attributes(name, seconds).send().await;
+        done.map_err(Surprise::of("setting a queue's attribute"))?;
+        Ok(before)
+    }
+
+    /// Waits for the message of which `part` is a part in a dead-letter queue, and
+    /// returns the reason that came with it.
+    pub async fn dead_letter(&self, queue: Queue, part: &str) -> Result<String> {
+        let mailbox = match queue {
+            Queue::Assign => &self.dead_assigns,
+            Queue::Release => &self.dead_releases,
+            Queue::Refill => &self.dead_refills,
+        };
+        let wanted = |message: &Message| message.body.contains(part).then(|| message.clone());
+        let message = mailbox.wait_for("a dead letter", part, wanted).await?;
+        message
+            .reason
+            .ok_or_else(|| Surprise::new(format!("a dead letter without a reason: {part}")))
+    }
+}
+
+/// The URL of a queue, by the stack's outputs.
+pub(super) fn queue_url(outputs: &Value, queue: Queue) -> Result<&str> {
+    let name = match queue {
+        Queue::Assign => "AssignQueueUrl",
+        Queue::Release => "ReleaseQueueUrl",
+        Queue::Refill => "RefillQueueUrl",
+    };
+    output(outputs, name)
+}
+
+/// The dead-letter queues are no outputs: the queues themselves say where theirs is.
+pub(super) async fn dead_letter_queue_url(
+    client: &aws_sdk_sqs::Client,
+    queue_url: &str,
+) -> Result<String> {
+    let policy = [QueueAttributeName::RedrivePolicy];
+    let [policy] = queue_attributes(client, queue_url, policy).await?;
+    let policy = json_of(&policy)?;
+    let arn = policy["deadLetterTargetArn"].as_str().unwrap_or_default();
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    let answer = client.get_queue_url().queue_name(name).send().await;
+    let answer = answer.map_err(Surprise::of("finding a dead-letter queue"))?;
+    answer.queue_url.ok_or_else(|| Surprise::new(format!("no dead-letter queue named {name}")))
+}
+
+/// Attributes of a queue, at one moment; one that it does not have is empty.
+async fn queue_attributes<const N: usize>(
+    client: &aws_sdk_sqs::Client,
+    queue_url: &str,
+    names: [QueueAttributeName; N],
+) -> Result<[String; N]> {
+    let request = client.get_queue_attributes().queue_url(queue_url);
+    let answer = request.set_attribute_names(Some(names.to_vec())).send().await;
+    let answer = answer.map_err(Surprise::of("reading a queue's attributes"))?;
+    let mut attributes = answer.attributes.unwrap_or_default();
+    Ok(names.map(|name| attributes.remove(&name).unwrap_or_default()))
+}

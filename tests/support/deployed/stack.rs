@@ -1,0 +1,172 @@
+//! The deployed stack: how to reach it, its people, secrets and tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lambda_support::{aws, clock, env};
+use masking::CallerKey;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::mailbox::Mailbox;
+use super::queues::{dead_letter_queue_url, queue_url};
+use super::{PATIENCE, Processes, Result, Surprise, check, eventually};
+use crate::events::Queue;
+use crate::oracle;
+use crate::rows::{self, Row, word};
+
+/// A stack, and what came out of its queues so far.
+#[derive(Debug)]
+pub struct Stack {
+    pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    pub(super) secrets: aws_sdk_secretsmanager::Client,
+    pub(super) http: reqwest::Client,
+    pub(super) outputs: Value,
+    pub(super) api_base: String,
+    pub(super) api_domain: String,
+    pub(super) logs_command: String,
+    pub(super) python: String,
+    pub(super) announcements: Mailbox,
+    pub(super) dead_assigns: Mailbox,
+    pub(super) dead_releases: Mailbox,
+    pub(super) dead_refills: Mailbox,
+    phones: Mutex<BTreeSet<String>>,
+    pub(super) last_logs: tokio::sync::Mutex<(Option<Instant>, String)>,
+}
+
+impl Stack {
+    /// Connects to the stack that the environment names, as `infra/local.py run` sets
+    /// it, and gives it this provider secret before anything can have read another.
+    pub async fn connect(provider_secret: &Value) -> Result<Self> {
+        let outputs = std::fs::read_to_string(variable("VN_OUTPUTS")?)
+            .map_err(Surprise::of("reading the outputs"))?;
+        let outputs = serde_json::from_str(&outputs).map_err(Surprise::of("the outputs"))?;
+        // Longer than the queues are polled for.
+        let config = aws::config(Duration::from_secs(20), Duration::from_mins(1)).await;
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        let mailbox = async |queue, name| {
+            let url = dead_letter_queue_url(&sqs, queue_url(&outputs, queue)?).await?;
+            Ok::<_, Surprise>(Mailbox::open(&sqs, name, &url))
+        };
+        let announcements = output(&outputs, "NumberEventsQueueUrl")?;
+        let stack = Self {
+            announcements: Mailbox::open(&sqs, "the announcements", announcements),
+            dead_assigns: mailbox(Queue::Assign, "the assign queue's dead letters").await?,
+            dead_releases: mailbox(Queue::Release, "the release queue's dead letters").await?,
+            dead_refills: mailbox(Queue::Refill, "the refill queue's dead letters").await?,
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            secrets: aws_sdk_secretsmanager::Client::new(&config),
+            http: providers::client().map_err(Surprise::of("an HTTP client"))?,
+            outputs,
+            api_base: variable("VN_API_BASE")?,
+            api_domain: variable("VN_API_DOMAIN")?,
+            logs_command: variable("VN_LOGS")?,
+            python: variable("VN_PYTHON")?,
+            phones: Mutex::default(),
+            last_logs: tokio::sync::Mutex::default(),
+            sqs,
+        };
+        stack.given_provider_secret(provider_secret).await?;
+        Ok(stack)
+    }
+
+    /// Sets the provider secret. Functions that have read it before read it again when
+    /// a check fails, but not more often than every few seconds.
+    pub async fn given_provider_secret(&self, secret: &Value) -> Result {
+        let arn = output(&self.outputs, "ProviderSecretArn")?;
+        let request = self.secrets.put_secret_value().secret_id(arn);
+        let done = request.secret_string(secret.to_string()).send().await;
+        done.map_err(Surprise::of("setting the provider secret"))?;
+        Ok(())
+    }
+
+    /// A real phone that nobody has had yet; all of them are known to [`Self::phones`].
+    pub fn phone(&self) -> String {
+        let mut phones = self.phones.lock().unwrap_or_else(PoisonError::into_inner);
+        let phone = format!("+9198{:08}", 20_000_000 + 4321 * phones.len());
+        phones.insert(phone.clone());
+        phone
+    }
+
+    /// All real phones so far.
+    pub fn phones(&self) -> BTreeSet<String> {
+        self.phones.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Imports numbers into a pool, and waits until they are in it.
+    pub async fn import(&self, pool: &str, numbers: &[String]) -> Result {
+        let message = json!({"type": "pool.import", "pool": pool, "numbers": numbers});
+        self.tell_pool(pool, &message).await?;
+        eventually(&format!("import into {pool}"), PATIENCE, async || {
+            let rows = self.rows("NumbersTable").await?;
+            let known: BTreeSet<&str> = rows.iter().map(|row| word(row, "number")).collect();
+            let missing = numbers.iter().filter(|number| !known.contains(number.as_str())).count();
+            check("numbers that are missing", &missing, &0)
+        })
+        .await
+    }
+
+    /// The folder of the functions as they were built for the stack.
+    pub fn built(&self) -> Result<PathBuf> {
+        variable("VN_BUILD").map(PathBuf::from)
+    }
+
+    /// The processes of the function that takes from a queue.
+    pub fn processes(&self, queue: Queue) -> Result<Processes> {
+        let emulator = variable("VN_EMULATOR_PID")?;
+        let emulator = emulator.parse().map_err(Surprise::of("VN_EMULATOR_PID"))?;
+        let log = variable("VN_EMULATOR_LOG")?.into();
+        Ok(Processes::new(emulator, log, queue_url(&self.outputs, queue)?.to_owned()))
+    }
+
+    /// All real phones so far, by the callers that stand for them in the tables.
+    pub async fn callers(&self) -> Result<BTreeMap<String, String>> {
+        let arn = output(&self.outputs, "ServiceSecretArn")?;
+        let secret = self.secrets.get_secret_value().secret_id(arn).send().await;
+        let secret = secret.map_err(Surprise::of("reading the service's secret"))?;
+        let key = CallerKey::parse(secret.secret_string().unwrap_or_default());
+        let key = key.map_err(Surprise::of("the service's secret"))?;
+        Ok(oracle::by_caller(&key, self.phones()))
+    }
+
+    /// Where providers are told that the API is.
+    pub fn api_url(&self) -> Result<&str> {
+        output(&self.outputs, "ApiUrl")
+    }
+
+    /// All rows of a table, named as in the outputs.
+    pub async fn rows(&self, table: &str) -> Result<Vec<Row>> {
+        let scanned = rows::scan(&self.dynamodb, output(&self.outputs, table)?).await;
+        scanned.map_err(|error| Surprise::new(format!("reading a table: {error}")))
+    }
+
+    /// The numbers of a pool that are free now and may be handed out.
+    pub async fn free_numbers(&self, pool: &str) -> Result<BTreeSet<String>> {
+        let now = clock::unix_seconds();
+        let in_circulation = format!("{pool}#");
+        let mut free = BTreeSet::new();
+        for row in self.rows("NumbersTable").await? {
+            let available_at: u64 = word(&row, "available_at").parse().unwrap_or(u64::MAX);
+            if word(&row, "pool_shard").starts_with(&in_circulation) && available_at <= now {
+                free.insert(word(&row, "number").to_owned());
+            }
+        }
+        Ok(free)
+    }
+}
+
+fn variable(name: &'static str) -> Result<String> {
+    env::required(env::process, name).map_err(|_| {
+        let how = "run this by `infra/local.py run -- …`, or by make";
+        Surprise::new(format!("{name} is not set: {how}"))
+    })
+}
+
+/// An output of the template.
+pub(super) fn output<'a>(outputs: &'a Value, name: &str) -> Result<&'a str> {
+    let output = outputs[name].as_str();
+    output.ok_or_else(|| Surprise::new(format!("the template has no output {name}")))
+}

@@ -1,0 +1,158 @@
+//! The ways to a cloud: the SDK's clients, without a network, and servers for processes.
+
+#[cfg(feature = "https")]
+pub mod https;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use tokio::task::yield_now;
+
+use crate::cloud::{Cloud, Reply, Request};
+
+/// The clients that functions are made with.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Of the tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Of the queues.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Of the secrets.
+    pub secrets: aws_sdk_secretsmanager::Client,
+}
+
+/// How often clients try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tries {
+    /// As the functions do when deployed, with their time limits.
+    AsDeployed,
+    /// Once, however long it takes.
+    Once,
+}
+
+impl Clients {
+    /// The clients over an HTTP client.
+    pub fn over(http: SharedHttpClient, tries: Tries) -> Self {
+        let credentials = Credentials::new("test", "test", None, None, "tests");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url("http://cloud")
+            .http_client(http)
+            .sleep_impl(TokioSleep::new());
+        let config = match tries {
+            Tries::Once => config.retry_config(RetryConfig::disabled()),
+            Tries::AsDeployed => {
+                let retries = RetryConfig::standard();
+                let limits = TimeoutConfig::builder()
+                    .operation_attempt_timeout(Duration::from_secs(1))
+                    .operation_timeout(Duration::from_secs(3));
+                config
+                    .retry_config(retries.with_initial_backoff(Duration::from_millis(50)))
+                    .timeout_config(limits.build())
+            }
+        };
+        let config = config.build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            secrets: aws_sdk_secretsmanager::Client::new(&config),
+        }
+    }
+
+    /// Clients of a cloud that try once.
+    pub fn of(cloud: &Arc<Cloud>) -> Self {
+        let cloud = Arc::clone(cloud);
+        let http = connector(move |request| {
+            let cloud = Arc::clone(&cloud);
+            async move { Ok(at_once(&cloud, request).await) }
+        });
+        Self::over(http, Tries::Once)
+    }
+}
+
+/// Answers as a cloud does that is near: others get their turn before and after.
+pub async fn at_once(cloud: &Cloud, request: Request) -> Reply {
+    yield_now().await;
+    let reply = cloud.answer(request);
+    yield_now().await;
+    reply
+}
+
+/// An HTTP client for the SDK whose requests are answered in this process.
+pub fn connector<Answer>(
+    answer: impl Fn(Request) -> Answer + Send + Sync + 'static,
+) -> SharedHttpClient
+where
+    Answer: Future<Output = Result<Reply, ConnectorError>> + Send + 'static,
+{
+    let connector = SharedHttpConnector::new(Connector(answer));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+struct Connector<F>(F);
+
+impl<F> fmt::Debug for Connector<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl<F, Answer> HttpConnector for Connector<F>
+where
+    F: Fn(Request) -> Answer + Send + Sync,
+    Answer: Future<Output = Result<Reply, ConnectorError>> + Send + 'static,
+{
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let body = request.body().bytes().expect("a body in memory");
+        let answer = (self.0)(Request::read(target, body));
+        HttpConnectorFuture::new(async {
+            let Reply { status, body } = answer.await?;
+            let status = StatusCode::try_from(status).expect("a status");
+            Ok(HttpResponse::new(status, SdkBody::from(body)))
+        })
+    }
+}
+
+/// Serves a cloud over HTTP, as long as the runtime lives. Returns its endpoint.
+pub async fn http(cloud: &Arc<Cloud>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let app = app(cloud);
+    tokio::spawn(async { axum::serve(listener, app).await });
+    format!("http://{address}")
+}
+
+/// The cloud as a service of HTTP.
+fn app(cloud: &Arc<Cloud>) -> Router {
+    let cloud = Arc::clone(cloud);
+    let answer = async move |headers: HeaderMap, body: Bytes| {
+        let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
+        let reply = cloud.answer(Request::read(target.unwrap_or_default(), &body));
+        let status = axum::http::StatusCode::from_u16(reply.status).expect("a status");
+        (status, reply.body)
+    };
+    Router::new().route("/", post(answer))
+}
