@@ -18,6 +18,7 @@
 mod calls;
 mod faulty;
 mod queue;
+mod report;
 mod run;
 #[cfg(test)]
 mod scenes;
@@ -26,5 +27,6 @@ mod truth;
 mod world;
 
 pub use self::faulty::Faults;
-pub use self::run::{Report, Violation, run, shrink};
+pub use self::report::{Report, Violation};
+pub use self::run::{run, shrink};
 pub use self::schedule::{Kind, Op, Schedule};

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::faulty::Faulty;
 use crate::queue::Queue;
-use crate::run::{Report, Violation};
+use crate::report::{Report, Violation};
 use crate::schedule::{Kind, Op, PHONES, Schedule, number, phone};
 use crate::truth::Truth;
 
