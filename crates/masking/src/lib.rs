@@ -19,28 +19,26 @@
 //! row, and a [`Plan`] of what to write. The way of a call: [`CallerId::parse`], the
 //! route's row, [`answer`].
 
-mod announcement;
 mod call;
 mod caller;
-mod decide;
-mod event;
 pub mod field;
 mod order;
 mod phone;
-mod plan;
 mod pool;
-mod pool_message;
 mod time;
 
-pub use self::announcement::{Announcement, NumberOf, ReleaseReason};
 pub use self::call::{Answer, CallerId, Reason, Route, answer};
 pub use self::caller::{Caller, CallerKey};
-pub use self::decide::{Asked, Decision, Ignored, Next, Row, Wish, decide};
-pub use self::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
 pub use self::field::Invalid;
-pub use self::order::{Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned};
+pub use self::order::announcement::{Announcement, NumberOf, ReleaseReason};
+pub use self::order::decide::{Asked, Decision, Ignored, Next, Row, Wish, decide};
+pub use self::order::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
+pub use self::order::plan::{Change, Learnt, MOST_LOST, Wanted};
+pub use self::order::row::{
+    Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned,
+};
+pub use self::order::transaction::{Expects, Plan, Write};
 pub use self::phone::{NotE164, Number, Phone};
-pub use self::plan::{Change, Expects, Learnt, MOST_LOST, Plan, Wanted, Write};
+pub use self::pool::message::PoolMessage;
 pub use self::pool::{Allocation, NumberType, Pool, PoolId, Pools, Provider};
-pub use self::pool_message::PoolMessage;
 pub use self::time::Timestamp;

@@ -1,7 +1,7 @@
 //! What an order event does to an order, whatever order events come in and
 //! however often: the table of the contract, in code.
 
-use crate::order::{Closed, Holding, Order, Person, State, Terms, Unassigned};
+use super::row::{Closed, Holding, Order, Person, State, Terms, Unassigned};
 use crate::{Invalid, Pool, Timestamp};
 
 /// What an event asks of an order.
@@ -158,7 +158,7 @@ fn assign<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::{Held, Holding};
+    use crate::order::row::{Held, Holding};
     use crate::{CallerKey, OrderId, PoolId, Pools, Role};
 
     const NOW: u64 = 1000;
