@@ -14,7 +14,7 @@ use crate::field::{self, Invalid};
 pub struct PoolId(String);
 
 /// Who rents a pool's numbers out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// A person imports them.
     Manual,
@@ -25,7 +25,7 @@ pub enum Provider {
 }
 
 /// The kind of number to rent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NumberType {
     /// A landline number of a place.
     Local,
@@ -46,7 +46,7 @@ pub enum Allocation {
 }
 
 /// A pool and its rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     /// Its name in events and tables.
     pub id: PoolId,
@@ -106,6 +106,59 @@ const FIELDS: [&str; 15] = [
 const LONGEST_SECONDS: u64 = 315_360_000;
 /// More would cost a dry pool more queries than a function has time for.
 const MOST_SHARDS: u64 = 256;
+
+impl Provider {
+    const ALL: [Self; 3] = [Self::Manual, Self::Twilio, Self::Exotel];
+
+    /// The name in `Pools` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Twilio => "twilio",
+            Self::Exotel => "exotel",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+impl NumberType {
+    const ALL: [Self; 3] = [Self::Local, Self::Mobile, Self::TollFree];
+
+    /// The name in `Pools` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Mobile => "mobile",
+            Self::TollFree => "toll_free",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+impl Allocation {
+    const ALL: [Self; 2] = [Self::Exclusive, Self::Shared];
+
+    /// The name in `Pools` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::Shared => "shared",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+}
 
 impl PoolId {
     /// Reads the id of a pool.
@@ -201,7 +254,7 @@ impl Pool {
     }
 }
 
-/// The defaults are those of the example in the README.
+/// Reads a pool. The defaults are those of `docs/contract.md`.
 fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
     if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         let known = unknown.chars().all(|c| c.is_ascii_lowercase() || c == '_');
@@ -218,30 +271,10 @@ fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
     let pool = Pool {
         id,
         default,
-        provider: one_of(
-            fields,
-            "provider",
-            &[
-                ("manual", Provider::Manual),
-                ("twilio", Provider::Twilio),
-                ("exotel", Provider::Exotel),
-            ],
-        )?,
+        provider: one_of(fields, "provider", &Provider::ALL.map(|it| (it.as_str(), it)))?,
         country: country(fields)?,
-        number_type: one_of(
-            fields,
-            "number_type",
-            &[
-                ("local", NumberType::Local),
-                ("mobile", NumberType::Mobile),
-                ("toll_free", NumberType::TollFree),
-            ],
-        )?,
-        allocation: one_of(
-            fields,
-            "allocation",
-            &[("exclusive", Allocation::Exclusive), ("shared", Allocation::Shared)],
-        )?,
+        number_type: one_of(fields, "number_type", &NumberType::ALL.map(|it| (it.as_str(), it)))?,
+        allocation: one_of(fields, "allocation", &Allocation::ALL.map(|it| (it.as_str(), it)))?,
         min_free: amount(fields, "min_free", 50, 0..=u64::MAX)?,
         target_free: amount(fields, "target_free", 200, 0..=u64::MAX)?,
         max_numbers: amount(fields, "max_numbers", 5000, 0..=u64::MAX)?,

@@ -1,3 +1,5 @@
+//! How `Pools` is read, and what a pool says of its numbers.
+
 use super::*;
 
 #[test]
@@ -86,6 +88,14 @@ fn a_mistake_is_named_by_its_field() {
     ] {
         assert_eq!(Pools::parse(text).unwrap_err().to_string(), error);
     }
-    let unknown = Pools::parse(r#"[{"id":"a","cooldown":60}]"#).unwrap_err().to_string();
-    assert!(unknown.starts_with("Pools[0].cooldown: is not known; known are id, default"));
+    for (field, named) in [
+        ("cooldown", "cooldown"),
+        ("cool_down", "cool_down"),
+        ("cool-down", "(a field)"),
+        ("+6281299998888", "(a field)"),
+    ] {
+        let unknown = Pools::parse(&format!(r#"[{{"id":"a","{field}":60}}]"#)).unwrap_err();
+        let expected = format!("Pools[0].{named}: is not known; known are id, default");
+        assert!(unknown.to_string().starts_with(&expected), "{unknown}");
+    }
 }
