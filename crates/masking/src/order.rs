@@ -2,6 +2,8 @@
 //! its order's row.
 
 pub(crate) mod announcement;
+pub(crate) mod attempt;
+pub(crate) mod condition;
 pub(crate) mod decide;
 pub(crate) mod event;
 pub(crate) mod plan;

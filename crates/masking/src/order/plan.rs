@@ -5,32 +5,35 @@
 //! the order row that it was made from.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use super::decide::{Row, Wish};
-use super::row::{Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned};
+use super::decide::Wish;
+use super::row::{Closed, Held, HeldRoute, Holding, Order, Person, Row, State, Terms, Unassigned};
 use super::transaction::{Expects, Plan, Write};
-use crate::{Allocation, Caller, Number, OrderId, PoolId, Timestamp};
-
-/// A shared pool counts as dry for an event that has lost so many claims.
-pub const MOST_LOST: u32 = 7;
+use crate::{Allocation, Caller, Number, OrderId, Pool, PoolId, Timestamp};
 
 /// What failed attempts have taught about the tables, beyond the order row.
-#[derive(Clone, Debug, Default)]
-pub struct Learnt {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Learnt {
     /// Numbers of the order's row that the order does not hold.
-    numbers_gone: HashSet<Number>,
+    numbers_gone: BTreeSet<Number>,
     /// Numbers of the order on which someone who joins has another order's route.
-    numbers_to_exchange: HashSet<Number>,
+    numbers_to_exchange: BTreeSet<Number>,
     /// Routes of the order's row that are not the order's.
-    routes_gone: HashSet<(Number, Caller)>,
+    routes_gone: BTreeSet<(Number, Caller)>,
     /// Routes on numbers that were tried, which another order has.
-    routes_taken: HashSet<(Number, Caller)>,
+    routes_taken: BTreeSet<(Number, Caller)>,
 }
 
-/// The numbers that the people of a change need, beyond those that the order keeps.
+/// The numbers that the people of an order need, beyond those that the order keeps.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct NumbersNeeded<'a> {
+    /// The pool to take them from.
+    pub pool: &'a Pool,
+    /// How the order claims them, which may differ from how its pool is shared out now.
+    pub allocation: Allocation,
+    /// How many claims of the same event were lost before.
+    pub claims_lost: u32,
     change: Change<'a>,
     people: &'a [Person],
     /// Those of them who have no number.
@@ -39,23 +42,23 @@ pub struct Wanted<'a> {
 
 /// A change of an order, on its way to a plan.
 #[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
+pub(crate) struct Change<'a> {
     /// The row as it is.
-    pub row: &'a Row,
+    pub(crate) row: &'a Row,
     /// The order.
-    pub order_id: &'a OrderId,
+    pub(crate) order_id: &'a OrderId,
     /// The version of the event.
-    pub version: u64,
+    pub(crate) version: u64,
     /// What earlier attempts found out.
-    pub learnt: &'a Learnt,
+    pub(crate) learnt: &'a Learnt,
     /// The moment of the change.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 impl Learnt {
     /// Takes in that the condition of these writes of a plan did not hold. (A number
     /// that is lost teaches nothing: the next attempt has others.)
-    pub fn lost<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
+    pub(crate) fn lost<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
         for write in writes {
             match write {
                 Write::ClaimNumber { .. } => {}
@@ -76,7 +79,7 @@ impl Learnt {
     }
 }
 
-impl Wanted<'_> {
+impl NumbersNeeded<'_> {
     /// How many.
     pub fn count(&self) -> usize {
         self.without.len()
@@ -110,15 +113,21 @@ impl Wanted<'_> {
 }
 
 impl<'a> Change<'a> {
-    /// The numbers that these people need beyond those that the order keeps.
-    pub fn wanted(&self, people: &'a [Person]) -> Wanted<'a> {
+    /// The numbers that the people of a wish need beyond those that the order keeps.
+    pub(crate) fn needed(
+        &self,
+        wish: &'a Wish<'_>,
+        allocation: Allocation,
+        claims_lost: u32,
+    ) -> NumbersNeeded<'a> {
+        let (pool, people) = (wish.pool, &wish.people);
         let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
-        Wanted { change: *self, people, without }
+        NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
     }
 
     /// Gives these people their numbers and routes. Returns nothing when `fresh`
     /// holds too few numbers.
-    pub fn assign(
+    pub(crate) fn assign(
         &self,
         wish: &Wish<'_>,
         terms: Terms,
@@ -144,7 +153,7 @@ impl<'a> Change<'a> {
 
     /// Ends what an amendment ends, and begins nothing: all that can be done while
     /// the pool is dry. Returns nothing when nothing is left to end.
-    pub fn end_alone(&self, wish: &Wish<'_>, expires_at: Timestamp) -> Option<Plan> {
+    pub(crate) fn end_alone(&self, wish: &Wish<'_>, expires_at: Timestamp) -> Option<Plan> {
         let before = self.row.order()?.holding(self.now)?;
         let participants = wish
             .people
@@ -169,18 +178,18 @@ impl<'a> Change<'a> {
     }
 
     /// Takes everything back, since the assignment was over when it came.
-    pub fn expire(&self, wish: &Wish<'_>) -> Plan {
+    pub(crate) fn expire(&self, wish: &Wish<'_>) -> Plan {
         self.plan(State::Unassigned(Unassigned::Expired), Some(&wish.pool.id), &[])
     }
 
     /// Takes everything back; the order may be assigned again.
-    pub fn unassign(&self) -> Plan {
+    pub(crate) fn unassign(&self) -> Plan {
         let pool = self.row.order().and_then(|order| order.pool.as_ref());
         self.plan(State::Unassigned(Unassigned::Told), pool, &[])
     }
 
     /// Takes everything back, for good.
-    pub fn close(&self, why: Closed) -> Plan {
+    pub(crate) fn close(&self, why: Closed) -> Plan {
         let pool = self.row.order().and_then(|order| order.pool.as_ref());
         self.plan(State::Closed(why), pool, &[])
     }

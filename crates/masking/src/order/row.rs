@@ -5,7 +5,7 @@ use super::announcement::{Announcement, NumberOf, ReleaseReason};
 use crate::{Allocation, Caller, Number, OrderId, Phone, Pool, PoolId, Role, Timestamp};
 
 /// The row of an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
     /// The order.
     pub order_id: OrderId,
@@ -21,8 +21,20 @@ pub struct Order {
     pub state: State,
 }
 
+/// What is known of an order's row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Row {
+    /// It has not been read: take it for one that holds nothing, and let the
+    /// write find out.
+    Unread,
+    /// It was read; there is none.
+    Absent,
+    /// It was read.
+    Present(Order),
+}
+
 /// What an order is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// It holds numbers, until they expire.
     Assigned(Holding),
@@ -32,8 +44,19 @@ pub enum State {
     Closed(Closed),
 }
 
+/// A state without what the order holds, as the orders table names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateKind {
+    /// See [`State::Assigned`].
+    Assigned,
+    /// See [`State::Unassigned`].
+    Unassigned(Unassigned),
+    /// See [`State::Closed`].
+    Closed(Closed),
+}
+
 /// What an assigned order holds, and on which terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holding {
     /// The rules of the pool as they were at the claim.
     pub terms: Terms,
@@ -47,7 +70,7 @@ pub struct Holding {
 }
 
 /// The rules of a pool that an order keeps as they were at its claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// How its numbers were claimed.
     pub allocation: Allocation,
@@ -58,7 +81,7 @@ pub struct Terms {
 }
 
 /// A role of an order and the number that stands for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Held {
     /// The role.
     pub role: Role,
@@ -69,7 +92,7 @@ pub struct Held {
 }
 
 /// Why an order holds no numbers for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unassigned {
     /// The order system took its people off.
     Told,
@@ -78,7 +101,7 @@ pub enum Unassigned {
 }
 
 /// Why an order is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closed {
     /// It went well.
     Completed,
@@ -89,6 +112,16 @@ pub enum Closed {
 /// How long the row of an order is kept after its last change or its expiry: the
 /// memory against redeliveries. Dead-letter queues keep events for 14 days.
 const KEPT_SECONDS: u64 = 30 * 24 * 3600;
+
+impl Row {
+    /// The order, where there is one.
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Unread | Self::Absent => None,
+            Self::Present(order) => Some(order),
+        }
+    }
+}
 
 impl Order {
     /// What the order holds at that moment.
@@ -136,6 +169,52 @@ impl Order {
     }
 }
 
+impl State {
+    /// The state without what the order holds.
+    pub fn kind(&self) -> StateKind {
+        match self {
+            Self::Assigned(_) => StateKind::Assigned,
+            Self::Unassigned(why) => StateKind::Unassigned(*why),
+            Self::Closed(why) => StateKind::Closed(*why),
+        }
+    }
+}
+
+impl StateKind {
+    const ALL: [Self; 5] = [
+        Self::Assigned,
+        Self::Unassigned(Unassigned::Told),
+        Self::Unassigned(Unassigned::Expired),
+        Self::Closed(Closed::Completed),
+        Self::Closed(Closed::Cancelled),
+    ];
+
+    /// The name of the state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assigned => "assigned",
+            Self::Unassigned(_) => "unassigned",
+            Self::Closed(_) => "closed",
+        }
+    }
+
+    /// The kind of the event that brought an order into the state.
+    pub fn last_event(self) -> &'static str {
+        match self {
+            Self::Assigned | Self::Unassigned(Unassigned::Expired) => "agent_assigned",
+            Self::Unassigned(Unassigned::Told) => "agent_unassigned",
+            Self::Closed(Closed::Completed) => "completed",
+            Self::Closed(Closed::Cancelled) => "cancelled",
+        }
+    }
+
+    /// Reads a state by its name and the kind of the event that brought the order there.
+    pub fn parse(state: &str, last_event: &str) -> Option<Self> {
+        let is_it = |it: &Self| it.as_str() == state && it.last_event() == last_event;
+        Self::ALL.into_iter().find(is_it)
+    }
+}
+
 impl Holding {
     /// Who dials which number to reach whom: one route for each ordered pair of
     /// people.
@@ -179,7 +258,7 @@ impl Terms {
 }
 
 /// A person on an order, known by phone and by the hash of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Person {
     /// What the person is on the order.
     pub role: Role,
@@ -192,6 +271,25 @@ pub struct Person {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_is_read_as_it_is_written() {
+        let names = StateKind::ALL.map(|kind| (kind.as_str(), kind.last_event()));
+        assert_eq!(
+            names,
+            [
+                ("assigned", "agent_assigned"),
+                ("unassigned", "agent_unassigned"),
+                ("unassigned", "agent_assigned"),
+                ("closed", "completed"),
+                ("closed", "cancelled"),
+            ]
+        );
+        for kind in StateKind::ALL {
+            assert_eq!(StateKind::parse(kind.as_str(), kind.last_event()), Some(kind));
+        }
+        assert_eq!(StateKind::parse("closed", "agent_assigned"), None);
+    }
 
     #[test]
     fn a_row_is_kept_for_thirty_days_after_its_last_change_or_its_expiry() {

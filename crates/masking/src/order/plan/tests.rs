@@ -69,13 +69,17 @@ fn change<'a>(row: &'a Row, learnt: &'a Learnt) -> Change<'a> {
     Change { row, order_id: &ORDER_ID, version: 6, learnt, now: at(NOW) }
 }
 
+fn needed<'a>(change: Change<'a>, wish: &'a Wish<'_>) -> NumbersNeeded<'a> {
+    change.needed(wish, Allocation::Exclusive, 0)
+}
+
 /// Assigns these people to the order until then, with these numbers to claim.
 fn assign(row: &Row, learnt: &Learnt, to: &[(&str, char)], end: u64, fresh: &[u8]) -> Plan {
     let (pool, terms) = (pool(), Terms::of(&pool()));
     let wish = Wish { pool: &pool, expires_at: None, people: people(to) };
     let fresh: Vec<Number> = fresh.iter().copied().map(number).collect();
     let change = change(row, learnt);
-    assert_eq!(change.wanted(&wish.people).count(), fresh.len());
+    assert_eq!(needed(change, &wish).count(), fresh.len());
     change.assign(&wish, terms, at(end), fresh).unwrap()
 }
 
@@ -248,8 +252,9 @@ fn what_expired_by_itself_is_not_released_and_only_loses_its_phones() {
         let again = words(&assign(&row, &learnt, &PAIR, END, &[3, 4]));
         assert_eq!(again[..2], stripped);
         assert_eq!(again[2..4], ["claim 3 to 5600", "claim 4 to 5600"]);
-        let (people, four) = (people(&PAIR), [1, 2, 3, 4].map(number));
-        let picked = change(&row, &learnt).wanted(&people).pick(&four);
+        let (pool, four) = (pool(), [1, 2, 3, 4].map(number));
+        let wish = Wish { pool: &pool, expires_at: None, people: people(&PAIR) };
+        let picked = needed(change(&row, &learnt), &wish).pick(&four);
         assert_eq!(picked, Some(vec![number(3), number(4)]), "they are no candidates");
     }
 }
@@ -361,25 +366,26 @@ fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
 
 #[test]
 fn a_number_is_not_tried_again_for_somebody_who_would_dial_a_route_that_was_lost() {
-    let (row, people) = (Row::Absent, people(&PAIR));
+    let (row, pool) = (Row::Absent, pool());
+    let wish = Wish { pool: &pool, expires_at: None, people: people(&PAIR) };
     let learnt = nothing_learnt();
-    let wanted = change(&row, &learnt).wanted(&people);
     let two = [1, 2].map(number);
-    assert_eq!(wanted.pick(&two), Some(two.to_vec()));
-    assert_eq!(wanted.pick(&two[..1]), None, "numbers of one order differ");
+    let nobody_has_routes = needed(change(&row, &learnt), &wish);
+    assert_eq!(nobody_has_routes.pick(&two), Some(two.to_vec()));
+    assert_eq!(nobody_has_routes.pick(&two[..1]), None, "numbers of one order differ");
 
     // The agent has a route on number 1: it may stand for the agent, whom the
     // customer dials.
     let mut learnt = nothing_learnt();
     learnt.lost(&[Write::OpenRoute {
         number: number(1),
-        caller: people[1].caller.clone(),
-        connect_to: people[0].phone.clone(),
+        caller: wish.people[1].caller.clone(),
+        connect_to: wish.people[0].phone.clone(),
         shown: number(2),
         expires_at: at(END),
         reusable_at: at(END),
         kept: false,
     }]);
     let swapped = [2, 1].map(number).to_vec();
-    assert_eq!(change(&row, &learnt).wanted(&people).pick(&two), Some(swapped));
+    assert_eq!(needed(change(&row, &learnt), &wish).pick(&two), Some(swapped));
 }
