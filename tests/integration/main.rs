@@ -18,6 +18,7 @@ mod refill_pool;
 mod release_numbers;
 mod resolve_call;
 mod shared_pools;
+mod store_and_memory;
 
 /// The people of the stories.
 mod people {

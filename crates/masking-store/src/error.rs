@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 
 /// A table could not be read or written. Safe to log: it holds what failed and the
 /// service's code for it, never the service's words, which may quote a value.
@@ -24,6 +24,14 @@ pub enum StoreError {
         /// What the client reported: a timeout, a broken connection.
         reason: String,
     },
+    /// The request could not be put together. Nothing was sent.
+    #[error("{operation} was not sent: {reason}")]
+    NotSent {
+        /// The operation, such as `GetItem`.
+        operation: &'static str,
+        /// What the client reported, such as a field that is missing.
+        reason: String,
+    },
     /// A row does not have the form that this version of the code writes.
     #[error("a row of {table} has a form that this version does not know: {field}")]
     Malformed {
@@ -35,21 +43,29 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Takes an error of the SDK; made for `map_err`.
+    /// Takes an error of the SDK, with the whole chain of its causes but for the
+    /// service's own words; made for `map_err`.
     pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        move |error| match error.as_service_error() {
-            Some(refusal) => Self::Refused {
+        move |error| match &error {
+            SdkError::ServiceError(refusal) => Self::Refused {
                 operation,
-                code: refusal.code().unwrap_or("without a code").to_owned(),
+                code: refusal.err().code().unwrap_or("without a code").to_owned(),
             },
-            None => Self::NoAnswer { operation, reason: chain(&error) },
+            SdkError::ConstructionFailure(_) => Self::NotSent { operation, reason: chain(&error) },
+            _ => Self::NoAnswer { operation, reason: chain(&error) },
         }
+    }
+
+    /// Takes the error of a request that lacks something; made for `map_err`.
+    pub(crate) fn not_sent(operation: &'static str) -> impl FnOnce(BuildError) -> Self {
+        move |error| Self::NotSent { operation, reason: chain(&error) }
     }
 }
 
+/// An error and all that caused it, on one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -59,4 +75,37 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aws_sdk_dynamodb::config::http::HttpResponse;
+    use aws_sdk_dynamodb::error::ConnectorError;
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+    use aws_sdk_dynamodb::types::Update;
+
+    use super::*;
+
+    fn error(error: SdkError<GetItemError, HttpResponse>) -> String {
+        StoreError::of("GetItem")(error).to_string()
+    }
+
+    #[test]
+    fn an_error_keeps_the_whole_chain_of_its_causes() {
+        let cause = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
+        let text = error(SdkError::dispatch_failure(ConnectorError::io(cause.into())));
+        assert!(text.starts_with("GetItem failed: dispatch failure: "), "{text}");
+        assert!(text.ends_with(": connection refused"), "{text}");
+    }
+
+    #[test]
+    fn a_request_that_was_not_sent_does_not_blame_the_service() {
+        let text = error(SdkError::construction_failure("no region"));
+        assert!(text.starts_with("GetItem was not sent: "), "{text}");
+        let incomplete = Update::builder().build().map_err(StoreError::not_sent("GetItem"));
+        let text = incomplete.unwrap_err().to_string();
+        assert!(text.starts_with("GetItem was not sent: ") && text.contains("key"), "{text}");
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use masking::{
-    Allocation, Caller, Closed, Held, Holding, Number, Order, OrderId, Phone, PoolId, Role, Route,
-    State, Terms, Timestamp, Unassigned,
+    Allocation, Caller, Held, Holding, Number, Order, OrderId, Phone, PoolId, Role, Route, State,
+    StateKind, Terms, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -30,26 +30,6 @@ pub(crate) fn moment(moment: Timestamp) -> AttributeValue {
 /// Reads a row into a form of this module.
 pub(crate) fn read<T: DeserializeOwned>(item: Item, table: &'static str) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|_| StoreError::Malformed { table, field: "(row)" })
-}
-
-/// The state of an order in its row.
-pub(crate) mod state {
-    pub(crate) const ASSIGNED: &str = "assigned";
-    pub(crate) const UNASSIGNED: &str = "unassigned";
-    pub(crate) const CLOSED: &str = "closed";
-}
-
-/// The kind of the last event that an order's row has taken in.
-mod last_event {
-    pub(super) const AGENT_ASSIGNED: &str = "agent_assigned";
-    pub(super) const AGENT_UNASSIGNED: &str = "agent_unassigned";
-    pub(super) const COMPLETED: &str = "completed";
-    pub(super) const CANCELLED: &str = "cancelled";
-}
-
-mod allocation {
-    pub(super) const EXCLUSIVE: &str = "exclusive";
-    pub(super) const SHARED: &str = "shared";
 }
 
 #[derive(Deserialize)]
@@ -80,13 +60,10 @@ struct ParticipantItem {
 pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
     let malformed = |field| StoreError::Malformed { table: "Orders", field };
     let item: OrderItem = read(item, "Orders")?;
-    let state = match (item.state.as_str(), item.last_event.as_str()) {
-        (state::ASSIGNED, _) => {
-            let allocation = match item.allocation.as_deref() {
-                Some(allocation::EXCLUSIVE) => Allocation::Exclusive,
-                Some(allocation::SHARED) => Allocation::Shared,
-                _ => return Err(malformed("allocation")),
-            };
+    let state = match StateKind::parse(&item.state, &item.last_event) {
+        Some(StateKind::Assigned) => {
+            let allocation = item.allocation.as_deref().and_then(Allocation::parse);
+            let allocation = allocation.ok_or_else(|| malformed("allocation"))?;
             State::Assigned(Holding {
                 terms: Terms {
                     allocation,
@@ -113,11 +90,9 @@ pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
                 waiting: item.waiting.unwrap_or(false),
             })
         }
-        (state::UNASSIGNED, last_event::AGENT_UNASSIGNED) => State::Unassigned(Unassigned::Told),
-        (state::UNASSIGNED, last_event::AGENT_ASSIGNED) => State::Unassigned(Unassigned::Expired),
-        (state::CLOSED, last_event::COMPLETED) => State::Closed(Closed::Completed),
-        (state::CLOSED, last_event::CANCELLED) => State::Closed(Closed::Cancelled),
-        _ => return Err(malformed("state")),
+        Some(StateKind::Unassigned(why)) => State::Unassigned(why),
+        Some(StateKind::Closed(why)) => State::Closed(why),
+        None => return Err(malformed("state")),
     };
     Ok(Order {
         order_id: OrderId::parse(&item.order_id).ok_or_else(|| malformed("order_id"))?,
@@ -137,13 +112,7 @@ pub(crate) fn order_attributes(
     order: &Order,
     ttl: Timestamp,
 ) -> [(&'static str, Option<AttributeValue>); 11] {
-    let (state, last_event) = match &order.state {
-        State::Assigned(_) => (state::ASSIGNED, last_event::AGENT_ASSIGNED),
-        State::Unassigned(Unassigned::Told) => (state::UNASSIGNED, last_event::AGENT_UNASSIGNED),
-        State::Unassigned(Unassigned::Expired) => (state::UNASSIGNED, last_event::AGENT_ASSIGNED),
-        State::Closed(Closed::Completed) => (state::CLOSED, last_event::COMPLETED),
-        State::Closed(Closed::Cancelled) => (state::CLOSED, last_event::CANCELLED),
-    };
+    let kind = order.state.kind();
     let holding = match &order.state {
         State::Assigned(holding) => Some(holding),
         State::Unassigned(_) | State::Closed(_) => None,
@@ -152,20 +121,14 @@ pub(crate) fn order_attributes(
         holding.into_iter().flat_map(|it| &it.participants).map(participant_attribute).collect();
     let terms = holding.map(|it| it.terms);
     [
-        ("state", Some(string(state))),
-        ("last_event", Some(string(last_event))),
+        ("state", Some(string(kind.as_str()))),
+        ("last_event", Some(string(kind.last_event()))),
         ("version", Some(number(order.version))),
         ("pool", order.pool.as_ref().map(|pool| string(pool.as_str()))),
         ("participants", Some(AttributeValue::L(participants))),
         ("expires_at", holding.map(|it| moment(it.expires_at))),
         ("waiting", holding.filter(|it| it.waiting).map(|_| AttributeValue::Bool(true))),
-        (
-            "allocation",
-            terms.map(|terms| match terms.allocation {
-                Allocation::Exclusive => string(allocation::EXCLUSIVE),
-                Allocation::Shared => string(allocation::SHARED),
-            }),
-        ),
+        ("allocation", terms.map(|terms| string(terms.allocation.as_str()))),
         ("cooldown_seconds", terms.map(|terms| number(terms.cooldown_seconds))),
         ("grace_seconds", terms.map(|terms| number(terms.grace_seconds))),
         ("ttl", Some(moment(ttl))),

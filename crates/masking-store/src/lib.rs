@@ -16,6 +16,7 @@
 //! the truth. Nothing relies on DynamoDB deleting expired rows, which it does days
 //! late: every condition and every answer compares times with now.
 
+mod condition;
 mod error;
 mod item;
 mod numbers;
@@ -24,5 +25,5 @@ mod routes;
 
 pub use self::error::StoreError;
 pub use self::numbers::{FreePage, Import, NumberRow, Numbers, PageKey, Withdrawal};
-pub use self::orders::{Commit, Orders, TableNames};
+pub use self::orders::{Orders, TableNames};
 pub use self::routes::Routes;

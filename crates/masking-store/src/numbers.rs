@@ -1,12 +1,13 @@
 //! The numbers table: what a pool has, and what of it is free.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use futures_util::future::try_join_all;
 use masking::{Number, Pool, PoolId, Provider, Timestamp};
@@ -73,6 +74,11 @@ pub enum Withdrawal {
 
 /// `BatchGetItem` takes no more keys at once.
 const BATCH: usize = 100;
+const BATCH_READ: &str = "BatchGetItem on Numbers";
+/// How often keys are asked for that DynamoDB leaves unprocessed. With the pauses between
+/// them, which double, that takes a second and a half.
+const MOST_REQUESTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 struct NumberItem {
@@ -146,23 +152,31 @@ impl Numbers {
     pub async fn rows(&self, numbers: &[Number]) -> Result<Vec<NumberRow>, StoreError> {
         let mut rows = Vec::new();
         for chunk in numbers.chunks(BATCH) {
-            let keys = chunk.iter().map(key).collect::<Vec<_>>();
-            let mut asked = Some(HashMap::from([(self.table.clone(), consistent(keys)?)]));
-            while let Some(request) = asked.take().filter(|request| !request.is_empty()) {
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .set_request_items(Some(request))
-                    .send()
-                    .await
-                    .map_err(StoreError::of("BatchGetItem on Numbers"))?;
-                for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                    rows.push(row(item)?);
-                }
-                asked = answer.unprocessed_keys;
-            }
+            rows.extend(self.batch(chunk).await?);
         }
         Ok(rows)
+    }
+
+    /// Reads one batch. What DynamoDB leaves of it, which it does when it is busy, is
+    /// asked for again.
+    async fn batch(&self, numbers: &[Number]) -> Result<Vec<NumberRow>, StoreError> {
+        let mut rows = Vec::new();
+        let mut pause = FIRST_PAUSE;
+        let mut asked = HashMap::from([(self.table.clone(), consistent(numbers)?)]);
+        for _ in 0..MOST_REQUESTS {
+            let request = self.client.batch_get_item().set_request_items(Some(asked));
+            let answer = request.send().await.map_err(StoreError::of(BATCH_READ))?;
+            for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                rows.push(row(item)?);
+            }
+            asked = answer.unprocessed_keys.unwrap_or_default();
+            if asked.is_empty() {
+                return Ok(rows);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(StoreError::Refused { operation: BATCH_READ, code: "UnprocessedKeys".to_owned() })
     }
 
     /// Adds a number that a provider's account has. A row that exists stays as it
@@ -237,7 +251,7 @@ impl Numbers {
             Some(provider) => update
                 .condition_expression("#pool = :pool AND #provider = :provider")
                 .expression_attribute_names("#provider", "provider")
-                .expression_attribute_values(":provider", string(provider_name(provider))),
+                .expression_attribute_values(":provider", string(provider.as_str())),
         };
         let done = if_condition_holds(update.send().await.map(drop))?;
         Ok(if done.is_some() { Withdrawal::Withdrawn } else { Withdrawal::NotOfThePool })
@@ -257,23 +271,19 @@ impl Numbers {
             .expression_attribute_names("#pool", "pool")
             .expression_attribute_names("#provider", "provider")
             .expression_attribute_values(":pool", string(pool.id.as_str()))
-            .expression_attribute_values(":provider", string(provider_name(provider)))
+            .expression_attribute_values(":provider", string(provider.as_str()))
             .expression_attribute_values(":shard", string(pool.shard(shard_of(number, pool))))
             .expression_attribute_values(":now", moment(now))
     }
 }
 
-fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, StoreError> {
-    KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(|_| {
-        StoreError::Refused {
-            operation: "BatchGetItem on Numbers",
-            code: "an incomplete request".to_owned(),
-        }
-    })
-}
-
-fn key(number: &Number) -> HashMap<String, AttributeValue> {
-    HashMap::from([("number".to_owned(), string(number.as_str()))])
+fn consistent(numbers: &[Number]) -> Result<KeysAndAttributes, StoreError> {
+    let key = |number: &Number| HashMap::from([("number".to_owned(), string(number.as_str()))]);
+    KeysAndAttributes::builder()
+        .set_keys(Some(numbers.iter().map(key).collect()))
+        .consistent_read(true)
+        .build()
+        .map_err(StoreError::not_sent(BATCH_READ))
 }
 
 fn row(item: Item) -> Result<NumberRow, StoreError> {
@@ -285,9 +295,7 @@ fn row(item: Item) -> Result<NumberRow, StoreError> {
             .map_err(|_| StoreError::Malformed { table: "Numbers", field: "number" })?,
         available_at: Timestamp::from_seconds(item.available_at),
         in_circulation: item.pool_shard.is_some(),
-        provider: [Provider::Manual, Provider::Twilio, Provider::Exotel]
-            .into_iter()
-            .find(|provider| item.provider.as_deref() == Some(provider_name(*provider))),
+        provider: item.provider.as_deref().and_then(Provider::parse),
     })
 }
 
@@ -296,14 +304,6 @@ fn shard_of(number: &Number, pool: &Pool) -> u64 {
     let digest = Sha256::digest(number.as_str().as_bytes());
     let value = digest.iter().take(8).fold(0, |value: u64, byte| (value << 8) | u64::from(*byte));
     value % pool.shards
-}
-
-fn provider_name(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Manual => "manual",
-        Provider::Twilio => "twilio",
-        Provider::Exotel => "exotel",
-    }
 }
 
 /// Tells a condition that does not hold (nothing) from an error.
@@ -322,3 +322,6 @@ fn if_condition_holds<T>(
         Err(error) => Err(StoreError::of("UpdateItem on Numbers")(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,11 +7,13 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use masking::{Caller, Expects, Number, OrderId, Plan, Row, Timestamp, Write};
+use masking::{Caller, Commit, Number, OrderId, Plan, Row, Timestamp, Write};
 
 use crate::StoreError;
-use crate::item::{moment, number, order_attributes, read_order, state, string};
+use crate::condition::{Key, conditioned};
+use crate::item::{moment, number, order_attributes, read_order, string};
 
+const TRANSACTION: &str = "TransactWriteItems";
 /// Routes are swept a day after another order may have them.
 const ROUTE_KEPT_SECONDS: u64 = 24 * 3600;
 
@@ -31,19 +33,6 @@ pub struct TableNames {
     pub numbers: String,
     /// The routes table.
     pub routes: String,
-}
-
-/// How writing a plan ended.
-#[derive(Debug)]
-pub enum Commit<'a> {
-    /// Everything is written.
-    Done,
-    /// Nothing is: the order's row is another than the plan was made from.
-    Moved(Row),
-    /// Nothing is: the conditions of these writes do not hold.
-    Lost(Vec<&'a Write>),
-    /// Nothing is: another transaction is at the same rows, or the table is busy.
-    Busy,
 }
 
 impl Orders {
@@ -77,11 +66,7 @@ impl Orders {
 
     /// Writes a plan whole, or nothing of it. After an error it may have been
     /// written or not: the order's row tells.
-    pub async fn commit<'a>(
-        &self,
-        plan: &'a Plan,
-        now: Timestamp,
-    ) -> Result<Commit<'a>, StoreError> {
+    pub async fn commit(&self, plan: &Plan, now: Timestamp) -> Result<Commit, StoreError> {
         let order_id = &plan.order.order_id;
         let mut request =
             self.client.transact_write_items().transact_items(item(self.order_update(plan))?);
@@ -94,38 +79,19 @@ impl Orders {
         }
     }
 
-    async fn why_not<'a>(
+    async fn why_not(
         &self,
-        plan: &'a Plan,
+        plan: &Plan,
         error: SdkError<TransactWriteItemsError>,
-    ) -> Result<Commit<'a>, StoreError> {
+    ) -> Result<Commit, StoreError> {
         use TransactWriteItemsError as Refusal;
         match error.as_service_error() {
             Some(Refusal::TransactionCanceledException(cancelled)) => {
-                // Reasons come in the order of the items: the order's row, then the writes.
-                let Some((order, writes)) = cancelled.cancellation_reasons().split_first() else {
-                    return Ok(Commit::Busy);
-                };
-                if is_condition(order) {
-                    return match &order.item {
-                        Some(item) => Ok(Commit::Moved(Row::Present(read_order(item.clone())?))),
-                        None => self.order(&plan.order.order_id).await.map(Commit::Moved),
-                    };
-                }
-                let lost: Vec<&Write> = writes
-                    .iter()
-                    .zip(&plan.writes)
-                    .filter(|(reason, _)| is_condition(reason))
-                    .map(|(_, write)| write)
-                    .collect();
-                let unknown = std::iter::once(order).chain(writes).find_map(unplanned);
-                match unknown {
-                    Some(code) => Err(StoreError::Refused {
-                        operation: "TransactWriteItems",
-                        code: code.to_owned(),
-                    }),
-                    None if lost.is_empty() => Ok(Commit::Busy),
-                    None => Ok(Commit::Lost(lost)),
+                let reasons = cancelled.cancellation_reasons();
+                match reasons.first().filter(|order| is_condition(order)).map(|it| &it.item) {
+                    Some(Some(item)) => Ok(Commit::Moved(Row::Present(read_order(item.clone())?))),
+                    Some(None) => self.order(&plan.order.order_id).await.map(Commit::Moved),
+                    None => lost_or_busy(plan, reasons),
                 }
             }
             Some(
@@ -134,7 +100,7 @@ impl Orders {
                 | Refusal::RequestLimitExceeded(_)
                 | Refusal::ThrottlingException(_),
             ) => Ok(Commit::Busy),
-            _ => Err(StoreError::of("TransactWriteItems")(error)),
+            _ => Err(StoreError::of(TRANSACTION)(error)),
         }
     }
 
@@ -163,39 +129,21 @@ impl Orders {
             expression = format!("{expression} REMOVE {}", remove.join(", "));
         }
         let update = update.update_expression(expression);
-        match plan.expects {
-            Expects::Absent => update.condition_expression("attribute_not_exists(order_id)"),
-            Expects::Revision(revision) => update
-                .condition_expression("#revision = :read")
-                .expression_attribute_values(":read", number(revision)),
-            Expects::Free => update
-                .condition_expression(
-                    "attribute_not_exists(order_id) OR (#state = :unassigned \
-                     AND #version < :version \
-                     AND (attribute_not_exists(#pool) OR #pool = :pool))",
-                )
-                .expression_attribute_values(":unassigned", string(state::UNASSIGNED)),
-        }
+        conditioned(update, Key::OrderId, &plan.condition())
     }
 
     fn update(&self, write: &Write, order_id: &OrderId, now: Timestamp) -> UpdateBuilder {
-        match write {
+        let update = match write {
             Write::ClaimNumber { number, available_at } => self
-                .number_update(number, order_id)
+                .number_update(number, *available_at)
                 .update_expression("SET available_at = :available_at, order_id = :order_id")
-                .condition_expression("attribute_exists(pool_shard) AND available_at <= :now")
-                .expression_attribute_values(":available_at", moment(*available_at))
-                .expression_attribute_values(":now", moment(now)),
+                .expression_attribute_values(":order_id", string(order_id.as_str())),
             Write::KeepNumber { number, available_at } => self
-                .number_update(number, order_id)
-                .update_expression("SET available_at = :available_at")
-                .condition_expression("order_id = :order_id")
-                .expression_attribute_values(":available_at", moment(*available_at)),
+                .number_update(number, *available_at)
+                .update_expression("SET available_at = :available_at"),
             Write::ReleaseNumber { number, available_at } => self
-                .number_update(number, order_id)
-                .update_expression("SET available_at = :available_at REMOVE order_id")
-                .condition_expression("order_id = :order_id")
-                .expression_attribute_values(":available_at", moment(*available_at)),
+                .number_update(number, *available_at)
+                .update_expression("SET available_at = :available_at REMOVE order_id"),
             Write::OpenRoute {
                 number,
                 caller,
@@ -203,44 +151,37 @@ impl Orders {
                 shown,
                 expires_at,
                 reusable_at,
-                kept,
+                kept: _,
             } => self
-                .route_update(number, caller, order_id, *expires_at, *reusable_at)
+                .route_update(number, caller, *expires_at, *reusable_at)
                 .update_expression(
                     "SET connect_to = :connect_to, caller_id = :caller_id, order_id = :order_id, \
                      expires_at = :expires_at, reusable_at = :reusable_at, #ttl = :ttl",
                 )
-                .condition_expression(if *kept {
-                    "attribute_not_exists(#number) OR reusable_at <= :now OR order_id = :order_id"
-                } else {
-                    "attribute_not_exists(#number) OR reusable_at <= :now"
-                })
-                .expression_attribute_names("#number", "number")
                 .expression_attribute_values(":connect_to", string(connect_to.reveal()))
                 .expression_attribute_values(":caller_id", string(shown.as_str()))
-                .expression_attribute_values(":now", moment(now)),
+                .expression_attribute_values(":order_id", string(order_id.as_str())),
             Write::EndRoute { number, caller, expires_at, reusable_at, strip } => {
                 let set = "SET expires_at = :expires_at, reusable_at = :reusable_at, #ttl = :ttl";
                 let strip = if *strip { " REMOVE connect_to" } else { "" };
-                self.route_update(number, caller, order_id, *expires_at, *reusable_at)
+                self.route_update(number, caller, *expires_at, *reusable_at)
                     .update_expression(format!("{set}{strip}"))
-                    .condition_expression("order_id = :order_id")
             }
-        }
+        };
+        conditioned(update, Key::Number, &write.condition(order_id, now))
     }
 
-    fn number_update(&self, number: &Number, order_id: &OrderId) -> UpdateBuilder {
+    fn number_update(&self, number: &Number, available_at: Timestamp) -> UpdateBuilder {
         Update::builder()
             .table_name(&self.tables.numbers)
             .key("number", string(number.as_str()))
-            .expression_attribute_values(":order_id", string(order_id.as_str()))
+            .expression_attribute_values(":available_at", moment(available_at))
     }
 
     fn route_update(
         &self,
         number: &Number,
         caller: &Caller,
-        order_id: &OrderId,
         expires_at: Timestamp,
         reusable_at: Timestamp,
     ) -> UpdateBuilder {
@@ -250,18 +191,26 @@ impl Orders {
             .key("caller", string(caller.as_str()))
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":ttl", moment(reusable_at.after(ROUTE_KEPT_SECONDS)))
-            .expression_attribute_values(":order_id", string(order_id.as_str()))
             .expression_attribute_values(":expires_at", moment(expires_at))
             .expression_attribute_values(":reusable_at", moment(reusable_at))
     }
 }
 
 fn item(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
-    let update = update.build().map_err(|_| StoreError::Refused {
-        operation: "TransactWriteItems",
-        code: "an incomplete request".to_owned(),
-    })?;
+    let update = update.build().map_err(StoreError::not_sent(TRANSACTION))?;
     Ok(TransactWriteItem::builder().update(update).build())
+}
+
+/// What a cancelled transaction says of a plan whose order row is as it expects. The
+/// reasons come in the order of the items: the order's row, then the writes.
+fn lost_or_busy(plan: &Plan, reasons: &[CancellationReason]) -> Result<Commit, StoreError> {
+    if let Some(code) = reasons.iter().find_map(unplanned) {
+        return Err(StoreError::Refused { operation: TRANSACTION, code: code.to_owned() });
+    }
+    let writes = reasons.iter().skip(1).zip(&plan.writes);
+    let lost: Vec<Write> =
+        writes.filter(|(reason, _)| is_condition(reason)).map(|(_, write)| write.clone()).collect();
+    Ok(if lost.is_empty() { Commit::Busy } else { Commit::Lost(lost) })
 }
 
 fn is_condition(reason: &CancellationReason) -> bool {
@@ -280,4 +229,61 @@ fn unplanned(reason: &CancellationReason) -> Option<&str> {
                 | "ProvisionedThroughputExceeded"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use masking::{Expects, Order, State, Unassigned};
+
+    use super::*;
+
+    /// A plan of two writes.
+    fn plan() -> Plan {
+        let at = Timestamp::from_seconds;
+        let keep = |number: &str| Write::KeepNumber {
+            number: number.parse().unwrap(),
+            available_at: at(1),
+        };
+        let order = Order {
+            order_id: OrderId::parse("o-1").unwrap(),
+            version: 1,
+            revision: 1,
+            pool: None,
+            state: State::Unassigned(Unassigned::Told),
+        };
+        let writes = vec![keep("+622150001"), keep("+622150002")];
+        Plan { expects: Expects::Absent, order, ttl: at(1), writes }
+    }
+
+    /// What is made of these reasons: of the order's row, then of the two writes.
+    fn outcome(codes: [&str; 3]) -> Result<Commit, String> {
+        let reasons = codes.map(|code| CancellationReason::builder().code(code).build());
+        lost_or_busy(&plan(), &reasons).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn writes_whose_conditions_do_not_hold_are_lost() {
+        let failed = "ConditionalCheckFailed";
+        let [first, second] = plan().writes.try_into().unwrap();
+        assert_eq!(outcome(["None", failed, "None"]), Ok(Commit::Lost(vec![first.clone()])));
+        assert_eq!(outcome(["None", "None", failed]), Ok(Commit::Lost(vec![second.clone()])));
+        assert_eq!(outcome(["None", failed, failed]), Ok(Commit::Lost(vec![first, second])));
+        let conflict = outcome(["TransactionConflict", failed, "TransactionConflict"]);
+        assert!(matches!(conflict, Ok(Commit::Lost(lost)) if lost.len() == 1));
+    }
+
+    #[test]
+    fn others_at_the_same_rows_are_waited_for() {
+        for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
+            assert_eq!(outcome([code, "None", "None"]), Ok(Commit::Busy));
+            assert_eq!(outcome(["None", "None", code]), Ok(Commit::Busy));
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_good_is_told_by_its_code() {
+        let told = Err("TransactWriteItems failed: ValidationError".to_owned());
+        assert_eq!(outcome(["ValidationError", "None", "None"]), told);
+        assert_eq!(outcome(["None", "ConditionalCheckFailed", "ValidationError"]), told);
+    }
 }

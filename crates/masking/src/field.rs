@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 /// A field holds something that it must not. Safe to log: it names no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Invalid {
     /// The path of the field, such as `participants[1].phone`.

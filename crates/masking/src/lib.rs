@@ -15,32 +15,33 @@
 //! | grace | how long after completion an order's routes still connect |
 //! | refill | bring a pool back to its target, from the provider |
 //!
-//! The way of an order event: [`OrderEvent::parse`], [`decide()`] against the order's
-//! row, and a [`Plan`] of what to write. The way of a call: [`CallerId::parse`], the
-//! route's row, [`answer`].
+//! The way of an order event: [`OrderEvent::parse`], then an [`Attempt`], which decides
+//! against the order's row, makes a [`Plan`] of what to write, and says what to do until
+//! the row has taken the event in. The way of a call: [`CallerId::parse`], the route's
+//! row, [`answer`].
 
-mod announcement;
 mod call;
 mod caller;
-mod decide;
-mod event;
 pub mod field;
 mod order;
 mod phone;
-mod plan;
 mod pool;
-mod pool_message;
 mod time;
 
-pub use self::announcement::{Announcement, NumberOf, ReleaseReason};
 pub use self::call::{Answer, CallerId, Reason, Route, answer};
 pub use self::caller::{Caller, CallerKey};
-pub use self::decide::{Asked, Decision, Ignored, Next, Row, Wish, decide};
-pub use self::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
 pub use self::field::Invalid;
-pub use self::order::{Closed, Held, HeldRoute, Holding, Order, Person, State, Terms, Unassigned};
+pub use self::order::announcement::{Announcement, NumberOf, ReleaseReason};
+pub use self::order::attempt::{Attempt, Outcome, Task};
+pub use self::order::condition::{Condition, Fact};
+pub use self::order::decide::{Asked, Ignored, Wish};
+pub use self::order::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
+pub use self::order::plan::NumbersNeeded;
+pub use self::order::row::{
+    Closed, Held, HeldRoute, Holding, Order, Person, Row, State, StateKind, Terms, Unassigned,
+};
+pub use self::order::transaction::{Commit, Expects, Plan, Write};
 pub use self::phone::{NotE164, Number, Phone};
-pub use self::plan::{Change, Expects, Learnt, MOST_LOST, Plan, Wanted, Write};
+pub use self::pool::message::PoolMessage;
 pub use self::pool::{Allocation, NumberType, Pool, PoolId, Pools, Provider};
-pub use self::pool_message::PoolMessage;
 pub use self::time::Timestamp;

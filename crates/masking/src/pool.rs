@@ -1,6 +1,8 @@
 //! Pools: the numbers that may serve the same orders, and the rules for them, as
 //! the `Pools` parameter of the stack gives them.
 
+pub(crate) mod message;
+
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -12,7 +14,7 @@ use crate::field::{self, Invalid};
 pub struct PoolId(String);
 
 /// Who rents a pool's numbers out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// A person imports them.
     Manual,
@@ -23,7 +25,7 @@ pub enum Provider {
 }
 
 /// The kind of number to rent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NumberType {
     /// A landline number of a place.
     Local,
@@ -44,7 +46,7 @@ pub enum Allocation {
 }
 
 /// A pool and its rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     /// Its name in events and tables.
     pub id: PoolId,
@@ -104,6 +106,59 @@ const FIELDS: [&str; 15] = [
 const LONGEST_SECONDS: u64 = 315_360_000;
 /// More would cost a dry pool more queries than a function has time for.
 const MOST_SHARDS: u64 = 256;
+
+impl Provider {
+    const ALL: [Self; 3] = [Self::Manual, Self::Twilio, Self::Exotel];
+
+    /// The name in `Pools` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Twilio => "twilio",
+            Self::Exotel => "exotel",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+impl NumberType {
+    const ALL: [Self; 3] = [Self::Local, Self::Mobile, Self::TollFree];
+
+    /// The name in `Pools` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Mobile => "mobile",
+            Self::TollFree => "toll_free",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+impl Allocation {
+    const ALL: [Self; 2] = [Self::Exclusive, Self::Shared];
+
+    /// The name in `Pools` and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::Shared => "shared",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+}
 
 impl PoolId {
     /// Reads the id of a pool.
@@ -199,7 +254,7 @@ impl Pool {
     }
 }
 
-/// The defaults are those of the example in the README.
+/// Reads a pool. The defaults are those of `docs/contract.md`.
 fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
     if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         let known = unknown.chars().all(|c| c.is_ascii_lowercase() || c == '_');
@@ -216,30 +271,10 @@ fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
     let pool = Pool {
         id,
         default,
-        provider: one_of(
-            fields,
-            "provider",
-            &[
-                ("manual", Provider::Manual),
-                ("twilio", Provider::Twilio),
-                ("exotel", Provider::Exotel),
-            ],
-        )?,
+        provider: one_of(fields, "provider", &Provider::ALL.map(|it| (it.as_str(), it)))?,
         country: country(fields)?,
-        number_type: one_of(
-            fields,
-            "number_type",
-            &[
-                ("local", NumberType::Local),
-                ("mobile", NumberType::Mobile),
-                ("toll_free", NumberType::TollFree),
-            ],
-        )?,
-        allocation: one_of(
-            fields,
-            "allocation",
-            &[("exclusive", Allocation::Exclusive), ("shared", Allocation::Shared)],
-        )?,
+        number_type: one_of(fields, "number_type", &NumberType::ALL.map(|it| (it.as_str(), it)))?,
+        allocation: one_of(fields, "allocation", &Allocation::ALL.map(|it| (it.as_str(), it)))?,
         min_free: amount(fields, "min_free", 50, 0..=u64::MAX)?,
         target_free: amount(fields, "target_free", 200, 0..=u64::MAX)?,
         max_numbers: amount(fields, "max_numbers", 5000, 0..=u64::MAX)?,
@@ -302,96 +337,4 @@ fn non_empty(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_field_but_the_id_may_be_left_out() {
-        let pools = Pools::parse(r#"[{"id":"id-jkt"}]"#).unwrap();
-        let written_out = Pools::parse(
-            r#"[{"id":"id-jkt","default":true,"provider":"manual","number_type":"local",
-                 "allocation":"exclusive","min_free":50,"target_free":200,"max_numbers":5000,
-                 "cooldown_seconds":600,"grace_seconds":0,"max_order_seconds":86400,"shards":16,
-                 "address_sid":"","bundle_sid":"","country":""}]"#,
-        )
-        .unwrap();
-        assert_eq!(pools.0, written_out.0);
-    }
-
-    #[test]
-    fn an_event_without_a_pool_means_the_default_one() {
-        let pools = Pools::parse(r#"[{"id":"a"},{"id":"b","default":true}]"#).unwrap();
-        assert_eq!(pools.named(None).unwrap().id.as_str(), "b");
-        assert_eq!(pools.named(Some("a")).unwrap().id.as_str(), "a");
-        for unknown in ["c", "", "A", "+6281211112222"] {
-            let error = pools.named(Some(unknown)).unwrap_err();
-            assert_eq!(error.to_string(), "pool: must be the id of a pool of this stack");
-        }
-    }
-
-    #[test]
-    fn a_refill_stops_at_the_target_and_at_the_most_that_the_account_may_hold() {
-        let pools = Pools::parse(r#"[{"id":"a","min_free":0,"target_free":10,"max_numbers":15}]"#);
-        let pools = pools.unwrap();
-        let pool = pools.named(None).unwrap();
-        for (free, owned, shortfall) in
-            [(0, 0, 10), (4, 4, 6), (10, 10, 0), (11, 11, 0), (4, 12, 3), (0, 15, 0), (0, 16, 0)]
-        {
-            assert_eq!(pool.shortfall(free, owned), shortfall, "{free} free of {owned}");
-        }
-    }
-
-    #[test]
-    fn a_mistake_is_named_by_its_field() {
-        for (text, error) in [
-            ("", "Pools: must be a JSON list of pools"),
-            ("{}", "Pools: must be a JSON list of pools"),
-            ("[]", "Pools: must hold at least one pool"),
-            ("[7]", "Pools[0]: must be a JSON object"),
-            ("[{}]", "Pools[0].id: is missing"),
-            (r#"[{"id":"A"}]"#, "Pools[0].id: must be 1 to 32 of a-z, 0-9 and -"),
-            (
-                r#"[{"id":"a","default":true},{"id":"a"}]"#,
-                "Pools[1].id: must differ from the other pools'",
-            ),
-            (
-                r#"[{"id":"a"},{"id":"b"}]"#,
-                "Pools[].default: must be true for exactly one of several pools",
-            ),
-            (
-                r#"[{"id":"a","default":true},{"id":"b","default":true}]"#,
-                "Pools[].default: must be true for exactly one of several pools",
-            ),
-            (r#"[{"id":"a","default":"yes"}]"#, "Pools[0].default: must be true or false"),
-            (
-                r#"[{"id":"a","provider":"acme"}]"#,
-                "Pools[0].provider: must be one of: manual, twilio, exotel",
-            ),
-            (
-                r#"[{"id":"a","allocation":"both"}]"#,
-                "Pools[0].allocation: must be one of: exclusive, shared",
-            ),
-            (
-                r#"[{"id":"a","number_type":"fax"}]"#,
-                "Pools[0].number_type: must be one of: local, mobile, toll_free",
-            ),
-            (r#"[{"id":"a","shards":0}]"#, "Pools[0].shards: must be 1 to 256"),
-            (
-                r#"[{"id":"a","cooldown_seconds":-1}]"#,
-                "Pools[0].cooldown_seconds: must be an unsigned 64-bit whole number",
-            ),
-            (
-                r#"[{"id":"a","country":"Indonesia"}]"#,
-                "Pools[0].country: must be a two-letter ISO 3166 code in capitals",
-            ),
-            (
-                r#"[{"id":"a","min_free":9,"target_free":8}]"#,
-                "Pools[0].target_free: must be at least min_free",
-            ),
-        ] {
-            assert_eq!(Pools::parse(text).unwrap_err().to_string(), error);
-        }
-        let unknown = Pools::parse(r#"[{"id":"a","cooldown":60}]"#).unwrap_err().to_string();
-        assert!(unknown.starts_with("Pools[0].cooldown: is not known; known are id, default"));
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use masking::{Number, Pool, PoolId, Timestamp, Wanted};
+use masking::{Number, NumbersNeeded, Pool, PoolId, Timestamp};
 use masking_store::{Numbers, StoreError};
 use tokio::sync::Mutex;
 
@@ -43,16 +43,15 @@ impl Rosters {
     pub(crate) async fn pick(
         &self,
         numbers: &Numbers,
-        pool: &Pool,
+        needed: &NumbersNeeded<'_>,
         now: Timestamp,
-        wanted: &Wanted<'_>,
     ) -> Result<Option<Vec<Number>>, StoreError> {
-        let roster = self.roster(numbers, pool, now, KEPT_SECONDS).await?;
-        if let Some(picked) = pick_at_random(&roster.numbers, wanted) {
+        let roster = self.roster(numbers, needed.pool, now, KEPT_SECONDS).await?;
+        if let Some(picked) = pick_at_random(&roster.numbers, needed) {
             return Ok(Some(picked));
         }
-        let roster = self.roster(numbers, pool, now, KEPT_IN_VAIN_SECONDS).await?;
-        Ok(pick_at_random(&roster.numbers, wanted))
+        let roster = self.roster(numbers, needed.pool, now, KEPT_IN_VAIN_SECONDS).await?;
+        Ok(pick_at_random(&roster.numbers, needed))
     }
 
     /// The list, read again if it is older than that. Whoever needs it meanwhile waits.
@@ -77,8 +76,8 @@ impl Rosters {
     }
 }
 
-fn pick_at_random(numbers: &[Number], wanted: &Wanted<'_>) -> Option<Vec<Number>> {
+fn pick_at_random(numbers: &[Number], needed: &NumbersNeeded<'_>) -> Option<Vec<Number>> {
     let mut candidates: Vec<&Number> = numbers.iter().collect();
     fastrand::shuffle(&mut candidates);
-    wanted.pick(&candidates)
+    needed.pick(&candidates)
 }

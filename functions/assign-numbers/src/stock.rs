@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::PoisonError;
 
-use masking::{Allocation, Number, Pool, PoolId, Timestamp, Wanted};
+use masking::{Allocation, Number, NumbersNeeded, Pool, PoolId, Timestamp};
 use masking_store::{Numbers, PageKey, StoreError};
 use order_events::Candidates;
 use tokio::sync::Mutex;
@@ -87,16 +87,13 @@ impl<'a> Stock<'a> {
     }
 
     /// Takes numbers of an exclusive pool.
-    async fn draw(
-        &self,
-        pool: &Pool,
-        wanted: &Wanted<'_>,
-    ) -> Result<Option<Vec<Number>>, StoreError> {
+    async fn draw(&self, needed: &NumbersNeeded<'_>) -> Result<Option<Vec<Number>>, StoreError> {
+        let pool = needed.pool;
         let mut shelves = self.shelves.lock().await;
         let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
         loop {
             fastrand::shuffle(&mut shelf.free);
-            if let Some(picked) = wanted.pick(&shelf.free) {
+            if let Some(picked) = needed.pick(&shelf.free) {
                 shelf.free.retain(|number| !picked.contains(number));
                 return Ok(Some(picked));
             }
@@ -135,22 +132,16 @@ impl<'a> Stock<'a> {
 
 impl Candidates for Stock<'_> {
     /// A number of an exclusive pool is given out once, unless it is put back.
-    async fn take(
-        &self,
-        pool: &Pool,
-        allocation: Allocation,
-        wanted: &Wanted<'_>,
-        lost: u32,
-    ) -> Result<Option<Vec<Number>>, StoreError> {
-        match allocation {
-            Allocation::Exclusive => self.draw(pool, wanted).await,
+    async fn take(&self, needed: &NumbersNeeded<'_>) -> Result<Option<Vec<Number>>, StoreError> {
+        match needed.allocation {
+            Allocation::Exclusive => self.draw(needed).await,
             Allocation::Shared => {
-                if MANY_LOST <= lost {
-                    self.runs_low(pool);
+                if MANY_LOST <= needed.claims_lost {
+                    self.runs_low(needed.pool);
                 }
-                let picked = self.rosters.pick(self.numbers, pool, self.now, wanted).await?;
+                let picked = self.rosters.pick(self.numbers, needed, self.now).await?;
                 if picked.is_none() {
-                    self.runs_low(pool);
+                    self.runs_low(needed.pool);
                 }
                 Ok(picked)
             }

@@ -1,16 +1,15 @@
 //! The claim protocol, checked exhaustively: every order of every step, for a few
 //! orders and numbers.
 //!
-//! **Real code**: what an event does to a row (`masking::decide`), what is then to
-//! be written (`masking::Change`, `masking::Learnt`), what is announced
-//! (`masking::Order::announcement`) and what a call gets (`masking::answer`).
+//! **Real code**: an event's way into its order's row (`masking::Attempt`, which decides,
+//! plans, learns from lost writes and announces), the conditions of the writes
+//! (`masking::Condition`) and what a call gets (`masking::answer`).
 //!
-//! **Modelled**: what runs them ([`Action`] names the code of each step), and the
-//! tables with the conditions of their writes (`masking_memory`). The queue delivers in any
-//! order and as often as it likes, also what was finished, also twice at once. The
-//! index shows any numbers as free, be they or not, and hides any. A write's request
-//! or its answer gets lost, a handler dies at any point, a clock ticks at any time: a
-//! plan may be written long after its moment.
+//! **Modelled**: who drives an attempt ([`Action`] names the code of each step), and the
+//! tables (`masking_memory`). The queue delivers in any order and as often as it likes,
+//! also what was finished, also twice at once. The index shows any numbers as free, be
+//! they or not, and hides any. A write's request or its answer gets lost, a handler dies
+//! at any point, a clock ticks at any time: a plan may be written long after its moment.
 //!
 //! **Taken together**, since coming in between changes nothing:
 //! - Reading a row and deciding from it. A plan from an older row is refused by its
@@ -25,9 +24,11 @@
 //! event comes again), the bound on tries (a handler may give up at any time: it
 //! dies), rows that expire by TTL, refills and imports.
 //!
-//! [`Without`] takes one condition out, to show that the model would notice.
+//! [`Without`] takes one safeguard out, to show that the model would notice.
 #![expect(clippy::indexing_slicing, reason = "a model stops at the first surprise")]
 
+mod condition;
+mod handler;
 mod truth;
 
 use std::collections::BTreeSet;
@@ -35,20 +36,22 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use masking::{
-    Asked, Change, Decision, Learnt, Next, Number, Order, OrderId, Plan, Row, State, Timestamp,
-    Write, decide,
-};
-use masking_memory::{Commit, Condition, OrderRow, Tables};
+use masking::{Asked, Attempt, Number, OrderId, Timestamp};
+use masking_memory::Tables;
 use stateright::{Model, Property};
 
+pub use crate::condition::{Item, fact_name, without_fact};
 pub use crate::truth::{COOLDOWN, GRACE, Truth, Wrong};
 
 /// A condition, or another safeguard, that is taken out of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Without {
-    /// A condition of the transaction.
-    Condition(Condition),
+    /// A fact in the condition of this item of the transaction, by its name.
+    Fact(Item, &'static str),
+    /// Nothing of a transaction is written where one condition does not hold.
+    AllOrNothing,
+    /// A claimed number is free, also where its row still names the order.
+    OwnNumberIsFree,
     /// A closed order stays so.
     Closed,
     /// Events of lower and equal versions do nothing.
@@ -75,7 +78,7 @@ pub struct Claims {
     /// What the protocol lacks.
     pub without: Option<Without>,
     /// The events, each a message on its queue from the beginning.
-    pub events: Vec<Event>,
+    pub events: Vec<&'static Event>,
     /// What the tables hold at the beginning.
     pub tables: Tables,
     /// The clock stops here.
@@ -119,31 +122,22 @@ pub struct Shared<T>(Arc<T>, u64);
 pub struct Handler {
     /// The message: which event.
     pub message: usize,
+    /// All that the handler knows.
+    pub attempt: Shared<Attempt<'static>>,
     /// What comes next.
     pub phase: Phase,
+    /// Whether lost writes have taught it something.
+    pub taught: bool,
 }
 
-/// What a handler does next, and all that it knows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a handler does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Writes what it planned at that moment.
-    Write(Seen, Lost, Timestamp),
-    /// Decides again from the same row, and from writes that were lost.
-    Again(Seen, Lost),
+    /// It takes numbers, if it needs any, and writes.
+    Write,
+    /// It decides again from the same row, and from writes that were lost.
+    Again,
 }
-
-/// What is known of an order's row: `masking::Row`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Seen {
-    /// Nothing.
-    Unread,
-    /// It was read.
-    Read(Option<OrderRow>),
-}
-
-/// Writes of earlier attempts that taught something: what `masking::Learnt` is made of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lost(Vec<Write>);
 
 /// A step, and the code that it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +145,8 @@ pub enum Action {
     /// A second passes, or a minute.
     Tick,
     /// A queue delivers this message, be it for the first time or not, and its handler
-    /// decides, blind or from the order's row: `AssignNumbers::handle`,
-    /// `ReleaseNumbers::handle`, `masking_store::Orders::order`, `masking::decide`.
+    /// decides, blind or from the order's row: `assign_numbers::handle`,
+    /// `release_numbers::handle`, `masking_store::Orders::order`.
     Deliver(usize, bool),
     /// This handler decides again: the next turn of `order_events::apply`.
     Again(usize),
@@ -167,16 +161,10 @@ pub enum Action {
     Lose(usize, Option<Vec<Number>>),
 }
 
-/// What a handler is to do after it decided.
-enum Decided {
-    /// Nothing: the event does nothing.
-    Ignore,
-    /// Announce the row.
-    AnnounceAgain,
-    /// Write this. Not the whole of what was asked if the pool is dry.
-    Write { plan: Plan, whole: bool },
-    /// Nothing for now: the pool is dry, and nothing is to be ended.
-    Dry,
+impl Claims {
+    fn lacks(&self, what: Without) -> bool {
+        self.without == Some(what)
+    }
 }
 
 impl<T: Clone + Hash> Shared<T> {
@@ -186,8 +174,12 @@ impl<T: Clone + Hash> Shared<T> {
         Self(Arc::new(value), hasher.finish())
     }
 
+    fn get(&self) -> T {
+        T::clone(&self.0)
+    }
+
     fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
-        let mut value = T::clone(&self.0);
+        let mut value = self.get();
         let result = change(&mut value);
         *self = Self::new(value);
         result
@@ -205,211 +197,6 @@ impl<T> Deref for Shared<T> {
 impl<T> Hash for Shared<T> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.1.hash(hasher);
-    }
-}
-
-impl Hash for Lost {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        for write in &self.0 {
-            // What is learnt is of a kind of write, a number and a caller; all of
-            // which the debug form shows. Rare enough for it to cost nothing.
-            format!("{write:?}").hash(hasher);
-        }
-    }
-}
-
-impl Lost {
-    /// Takes in writes whose conditions did not hold. Nothing is kept of those that only
-    /// steer the next draw, since any draw is tried anyway: states stay few.
-    fn add(&mut self, writes: Vec<&Write>) {
-        let teaches = |write: &&Write| {
-            !matches!(write, Write::ClaimNumber { .. } | Write::OpenRoute { kept: false, .. })
-        };
-        self.0.extend(writes.into_iter().filter(teaches).cloned());
-    }
-
-    fn learnt(&self) -> Learnt {
-        let mut learnt = Learnt::default();
-        learnt.lost(&self.0);
-        learnt
-    }
-}
-
-impl Claims {
-    fn lacks(&self, what: Without) -> bool {
-        self.without == Some(what)
-    }
-
-    /// The row as `decide` gets it; with one of its rules taken out, as if the row
-    /// gave that rule no reason.
-    fn row(&self, event: &Event, seen: &Seen) -> Row {
-        let Seen::Read(row) = seen else { return Row::Unread };
-        let Some(row) = row else { return Row::Absent };
-        let mut order = Order::clone(&row.0);
-        if self.lacks(Without::Version) {
-            order.version = event.version.saturating_sub(1);
-        }
-        match &mut order.state {
-            state @ State::Closed(_) if self.lacks(Without::Closed) => {
-                *state = State::Unassigned(masking::Unassigned::Told);
-            }
-            State::Assigned(holding) if self.lacks(Without::Waiting) => holding.waiting = false,
-            _ => {}
-        }
-        Row::Present(order)
-    }
-
-    /// The numbers that the index may show to a handler: each way to draw as many as it
-    /// needs, and too few. Of numbers that were never used it makes no difference which
-    /// is drawn: the first.
-    fn draws(&self, tables: &Tables, handler: &Handler) -> Vec<Option<Vec<Number>>> {
-        let Phase::Write(seen, lost, now) = &handler.phase else { return Vec::new() };
-        let event = &self.events[handler.message];
-        let (row, learnt) = (self.row(event, seen), lost.learnt());
-        let change = event.change(&row, &learnt, *now);
-        let Ok(Decision::Become(Next::Assigned { wish, .. })) =
-            decide(&row, event.version, &event.asked, *now)
-        else {
-            return vec![Some(Vec::new())];
-        };
-        let wanted = change.wanted(&wish.people);
-        let unused = |number: &Number| {
-            !tables.routes.keys().any(|(it, _)| it == number)
-                && tables.numbers[number].in_circulation
-        };
-        let mut draws = vec![Vec::new()];
-        for _ in 0..wanted.count() {
-            let longer = |draw: Vec<Number>| {
-                let numbers = || tables.numbers.keys().filter(|number| !draw.contains(number));
-                let first_unused = numbers().find(|number| unused(number));
-                let drawn = numbers().filter(|it| !unused(it) || Some(*it) == first_unused);
-                drawn
-                    .map(|number| [&draw[..], std::slice::from_ref(number)].concat())
-                    .collect::<Vec<_>>()
-            };
-            draws = draws.into_iter().flat_map(longer).collect();
-        }
-        if !self.lacks(Without::OwnNumbers) {
-            draws.retain(|draw| wanted.pick(draw).as_ref() == Some(draw));
-        }
-        let dry = (0 < wanted.count()).then_some(None);
-        draws.into_iter().map(Some).chain(dry).collect()
-    }
-
-    /// What a handler does about its event: a turn of the loop in
-    /// `order_events::apply` up to the write, with its `plan`.
-    fn decide(
-        &self,
-        event: &Event,
-        seen: &Seen,
-        lost: &Lost,
-        now: Timestamp,
-        fresh: Option<Vec<Number>>,
-    ) -> Decided {
-        let (row, learnt) = (self.row(event, seen), lost.learnt());
-        let change = event.change(&row, &learnt, now);
-        let next = match decide(&row, event.version, &event.asked, now) {
-            Ok(Decision::Become(next)) => next,
-            Ok(Decision::AnnounceAgain) => return Decided::AnnounceAgain,
-            Ok(Decision::Ignore(_)) | Err(_) => return Decided::Ignore,
-        };
-        let plan = match next {
-            Next::Assigned { wish, terms, expires_at } => {
-                match fresh.and_then(|fresh| change.assign(wish, terms, expires_at, fresh)) {
-                    Some(plan) => plan,
-                    // Only the row tells whether the event needs as many as it seemed.
-                    None if *seen == Seen::Unread => return Decided::Dry,
-                    None => {
-                        return change
-                            .end_alone(wish, expires_at)
-                            .map_or(Decided::Dry, |plan| Decided::Write { plan, whole: false });
-                    }
-                }
-            }
-            Next::Expired { wish } => change.expire(wish),
-            Next::Unassigned => change.unassign(),
-            Next::Closed(why) => change.close(why),
-        };
-        Decided::Write { plan, whole: true }
-    }
-
-    /// What comes of a turn: the handler that goes on, if any.
-    fn turn(&self, world: &mut World, message: usize, seen: Seen, lost: Lost) -> Option<Handler> {
-        match self.decide(&self.events[message], &seen, &lost, world.now, None) {
-            Decided::AnnounceAgain => {
-                if let (Seen::Read(Some(row)), false) = (&seen, self.lacks(Without::AnnouncedAgain))
-                {
-                    world.truth.change(|truth| truth.hear(&row.0, world.now));
-                }
-                world.finished.insert(message);
-                None
-            }
-            Decided::Ignore => {
-                world.finished.insert(message);
-                None
-            }
-            Decided::Write { .. } | Decided::Dry => {
-                Some(Handler { message, phase: Phase::Write(seen, lost, world.now) })
-            }
-        }
-    }
-
-    /// What comes of a write that arrives: the handler that goes on, if any.
-    fn write(
-        &self,
-        world: &mut World,
-        handler: Handler,
-        draw: Option<Vec<Number>>,
-        answered: bool,
-    ) -> Option<Handler> {
-        let Handler { message, phase } = handler;
-        let Phase::Write(seen, mut lost, now) = phase else { return None };
-        let event = &self.events[message];
-        let decided = self.decide(event, &seen, &lost, now, draw);
-        let Decided::Write { plan, whole } = decided else { return None };
-        let was = world.tables.clone();
-        let mut is = Tables::clone(&was);
-        match is.commit_unless(&plan, now, |it| self.lacks(Without::Condition(it))) {
-            Commit::Done => {
-                world.tables = Shared::new(is);
-                let tables = &world.tables;
-                world.truth.change(|it| it.written(&was, tables, &plan, now, world.now));
-                if whole && (answered || self.lacks(Without::RowAfterLostAnswer)) {
-                    world.truth.change(|truth| truth.say(&plan, now, &world.tables));
-                    world.finished.insert(message);
-                } else if whole && self.lacks(Without::AnnouncedFirst) {
-                    world.finished.insert(message);
-                }
-            }
-            Commit::Lost(writes) if answered => {
-                lost.add(writes);
-                // With nothing learnt it is as good as one that begins anew.
-                if lost != Lost::default() {
-                    return Some(Handler { message, phase: Phase::Again(seen, lost) });
-                }
-            }
-            Commit::Lost(_) | Commit::Moved => {}
-        }
-        None
-    }
-
-    /// What comes of a write that does not arrive.
-    fn lose(&self, world: &mut World, handler: Handler, draw: Option<Vec<Number>>) {
-        let Handler { message, phase } = handler;
-        let Phase::Write(seen, lost, now) = phase else { return };
-        if self.lacks(Without::RowAfterLostAnswer)
-            && let Decided::Write { plan, whole: true } =
-                self.decide(&self.events[message], &seen, &lost, now, draw)
-        {
-            world.truth.change(|truth| truth.say(&plan, now, &world.tables));
-            world.finished.insert(message);
-        }
-    }
-}
-
-impl Event {
-    fn change<'a>(&'a self, row: &'a Row, learnt: &'a Learnt, now: Timestamp) -> Change<'a> {
-        Change { row, order_id: &self.order_id, version: self.version, learnt, now }
     }
 }
 
@@ -433,10 +220,11 @@ impl Model for Claims {
         }
         for (at, handler) in world.handlers.iter().enumerate() {
             actions.push(Action::Lose(at, None));
-            if let Phase::Again(..) = handler.phase {
+            if handler.phase == Phase::Again {
                 actions.push(Action::Again(at));
+                continue;
             }
-            for draw in self.draws(&world.tables, handler) {
+            for draw in self.draws(world, handler) {
                 actions.push(Action::Write(at, draw.clone()));
                 actions.push(Action::WriteInVain(at, draw.clone()));
                 if self.lacks(Without::RowAfterLostAnswer) {
@@ -463,26 +251,25 @@ impl Model for Claims {
                 None
             }
             Action::Deliver(message, blind) => {
-                let row = world.tables.orders.get(&self.events[message].order_id).cloned();
-                let seen = if blind { Seen::Unread } else { Seen::Read(row) };
-                self.turn(&mut world, message, seen, Lost::default())
+                let Event { order_id, version, asked } = self.events[message];
+                let attempt = Attempt::new(order_id, *version, asked, blind);
+                self.go_on(&mut world, message, attempt, false)
             }
             Action::Again(at) => {
-                let Handler { message, phase } = world.handlers.remove(at);
-                let Phase::Again(seen, lost) = phase else { return None };
-                self.turn(&mut world, message, seen, lost)
+                let Handler { message, attempt, taught, .. } = world.handlers.remove(at);
+                self.go_on(&mut world, message, attempt.get(), taught)
             }
             Action::Write(at, draw) => {
                 let handler = world.handlers.remove(at);
-                self.write(&mut world, handler, draw, true)
+                self.write(&mut world, &handler, draw, true)
             }
             Action::WriteInVain(at, draw) => {
                 let handler = world.handlers.remove(at);
-                self.write(&mut world, handler, draw, false)
+                self.write(&mut world, &handler, draw, false)
             }
             Action::Lose(at, draw) => {
                 let handler = world.handlers.remove(at);
-                self.lose(&mut world, handler, draw);
+                self.lose(&mut world, &handler, draw);
                 None
             }
         };

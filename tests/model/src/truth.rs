@@ -2,11 +2,10 @@
 //! code meant; and the little that must be remembered for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use masking::{
-    Allocation, Answer, Asked, Caller, Closed, Holding, Number, Order, OrderId, Phone, Plan, State,
-    Timestamp, Unassigned, answer,
+    Allocation, Announcement, Answer, Asked, Caller, Closed, Holding, Number, Order, OrderId,
+    Phone, Plan, ReleaseReason, Row, State, Timestamp, Unassigned, answer,
 };
 use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
 use stateright::Property;
@@ -26,7 +25,7 @@ pub struct Truth {
     /// What a completed order held, and until when it still connects.
     graces: BTreeMap<OrderId, (OrderRow, Timestamp)>,
     /// What a reader of the announcements keeps of each order.
-    heard: BTreeMap<OrderId, (OrderRow, bool)>,
+    heard: BTreeMap<OrderId, Announcement>,
     /// The first step that did what no step may do.
     wrong: Option<Wrong>,
 }
@@ -111,42 +110,43 @@ impl Truth {
         }
     }
 
-    /// Takes in that a handler announces what it believes to have written.
-    pub(crate) fn say(&mut self, plan: &Plan, planned_at: Timestamp, tables: &Tables) {
-        let row = tables.orders.get(&plan.order.order_id);
-        let said = plan.order.announcement(planned_at);
-        if row.map(|row| row.0.announcement(planned_at)) != Some(said) {
+    /// Takes in that a handler announces what it believes to have written at a moment
+    /// onto this row.
+    pub(crate) fn say(&mut self, said: Announcement, row: &Row, planned_at: Timestamp) {
+        if row.order().map(|order| order.announcement(planned_at)).as_ref() != Some(&said) {
             self.wrong = self.wrong.or(Some(Wrong::NeverSaid));
         }
-        self.hear(&plan.order, planned_at);
+        self.hear(said);
     }
 
-    /// Takes in the announcement of a row at that moment, as a reader does.
-    pub(crate) fn hear(&mut self, row: &Order, at: Timestamp) {
-        // Nothing announced depends on the revision; without it states are fewer.
-        let order = Order { revision: 0, ..row.clone() };
-        let over = matches!(&row.state, State::Assigned(holding) if holding.expires_at <= at);
-        let said = (OrderRow(Arc::new(order)), over);
-        let rank = |(row, over): &(OrderRow, bool)| {
-            let released = *over || !matches!(row.0.state, State::Assigned(_));
-            (matches!(row.0.state, State::Closed(_)), row.0.version, released)
-        };
-        match self.heard.get(&row.order_id) {
-            Some(kept) if rank(&said) < rank(kept) => {}
-            Some(kept) if rank(&said) == rank(kept) => {
-                if announcement(kept) != announcement(&said) {
+    /// Takes in an announcement, as a reader does.
+    pub(crate) fn hear(&mut self, said: Announcement) {
+        let (order_id, rank) = ranked(&said);
+        match self.heard.get(order_id).map(|kept| (kept, ranked(kept).1)) {
+            Some((_, kept)) if rank < kept => {}
+            Some((kept, kept_rank)) if rank == kept_rank => {
+                if *kept != said {
                     self.wrong = self.wrong.or(Some(Wrong::NeverSaid));
                 }
             }
-            _ => drop(self.heard.insert(row.order_id.clone(), said)),
+            _ => drop(self.heard.insert(order_id.clone(), said)),
         }
     }
 }
 
-/// What an announced row says.
-fn announcement((row, over): &(OrderRow, bool)) -> masking::Announcement {
-    let at = if *over { u64::MAX } else { 0 };
-    row.0.announcement(Timestamp::from_seconds(at))
+/// The order of an announcement, and its rank among those of the order: a close is final,
+/// else the highest version holds, and of one version what was released.
+fn ranked(said: &Announcement) -> (&OrderId, (bool, u64, bool)) {
+    match said {
+        Announcement::Released { order_id, version, reason } => {
+            let is_final = matches!(reason, ReleaseReason::Completed | ReleaseReason::Cancelled);
+            (order_id, (is_final, *version, true))
+        }
+        Announcement::Assigned { order_id, version, .. }
+        | Announcement::Unavailable { order_id, version, .. } => {
+            (order_id, (false, *version, false))
+        }
+    }
 }
 
 fn is_exclusive(holding: &Holding) -> bool {
@@ -313,11 +313,10 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
         Property::always("at rest, the last state was announced", |model, world: &World| {
             !world.at_rest(model)
                 || world.tables.orders.values().all(|row| {
-                    world.truth.heard.get(&row.0.order_id).is_some_and(|heard| {
-                        let said = announcement(heard);
-                        said == row.0.announcement(world.now)
+                    world.truth.heard.get(&row.0.order_id).is_some_and(|said| {
+                        *said == row.0.announcement(world.now)
                             || row.0.holding(world.now).is_none()
-                                && said == row.0.announcement(Timestamp::from_seconds(0))
+                                && *said == row.0.announcement(Timestamp::from_seconds(0))
                     })
                 })
         }),

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use masking::{Pool, Pools};
+use masking::{Allocation, Pool, Pools};
 
 use crate::bill::Prices;
 use crate::chart::Line;
@@ -129,8 +129,8 @@ fn main() -> ExitCode {
 
 fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
     let trace = asked.trace()?;
-    let exclusive_pool = asked.pool("exclusive", &trace)?;
-    let shared_pool = asked.pool("shared", &trace)?;
+    let exclusive_pool = asked.pool(Allocation::Exclusive, &trace)?;
+    let shared_pool = asked.pool(Allocation::Shared, &trace)?;
 
     // Drawn on a terminal only.
     let bar = ProgressBar::new(0)
@@ -203,11 +203,11 @@ impl Asked {
     }
 
     /// A pool of these rules. It lets an order live as long as the trace says.
-    fn pool(&self, allocation: &str, trace: &Trace) -> Result<Pool, masking::Invalid> {
+    fn pool(&self, allocation: Allocation, trace: &Trace) -> Result<Pool, masking::Invalid> {
         let longest = trace.orders.iter().map(|it| it.end.seconds() - it.start.seconds()).max();
         let pools = serde_json::json!([{
             "id": "planned",
-            "allocation": allocation,
+            "allocation": allocation.as_str(),
             "cooldown_seconds": self.cooldown_seconds,
             "grace_seconds": self.grace_seconds,
             "max_order_seconds": longest.unwrap_or(0) + 1,

@@ -1,6 +1,5 @@
-//! A trace, replayed through the rules that the functions run: what an event does to
-//! an order, what is then claimed, and what a claim that was lost teaches. The loop is
-//! that of `order_events::apply`, over tables in memory.
+//! A trace, replayed through the rules that the functions run: each event is a
+//! [`masking::Attempt`], driven over tables in memory.
 //!
 //! Events come one after the other, each once, and find what was written before them.
 //! So no claim is lost to another that is made at the same moment, and no list of
@@ -11,10 +10,10 @@ use std::collections::{BTreeSet, HashMap};
 use fastrand::Rng;
 use indicatif::ProgressBar;
 use masking::{
-    Asked, Caller, Change, Closed, Decision, Learnt, MOST_LOST, Next, Number, Order, OrderId,
-    Person, Phone, Plan, Pool, Row, Timestamp, Wanted, Wish, Write, decide,
+    Asked, Attempt, Caller, Closed, Commit, Number, NumbersNeeded, OrderId, Person, Phone, Plan,
+    Pool, Task, Timestamp, Wish, Write,
 };
-use masking_memory::{Commit, NumberRow, Tables};
+use masking_memory::{NumberRow, Tables};
 
 use crate::trace::{self, Trace};
 use crate::units;
@@ -210,32 +209,32 @@ impl<'a> Replay<'a> {
         });
         let wish = Wish { pool: self.pool, expires_at: None, people: people.collect() };
         let asked = Asked::Assign(wish);
-        let (row, order_id, mut learnt) = (Row::Unread, order_id(index), Learnt::default());
-        let Ok(Decision::Become(Next::Assigned { wish, terms, expires_at })) =
-            decide(&row, 1, &asked, now)
-        else {
-            unreachable!("a first assignment that ends later is taken");
-        };
-        for lost in 0_u32.. {
-            let change =
-                Change { row: &row, order_id: &order_id, version: 1, learnt: &learnt, now };
-            let fresh = self.take(&change.wanted(&wish.people), lost, now);
-            let plan = fresh.and_then(|fresh| change.assign(wish, terms, expires_at, fresh));
-            let Some(plan) = plan else { break };
-            match self.tables.commit(&plan, now) {
-                Commit::Done => {
-                    self.done.units_to_assign += units::written(&plan);
-                    self.claimed(&plan, lost, now);
-                    return Ok(());
+        let order_id = order_id(index);
+        let mut attempt = Attempt::new(&order_id, 1, &asked, true);
+        let mut lost = 0;
+        loop {
+            match attempt.next(now) {
+                Task::TakeNumbers(needed) => {
+                    let numbers = self.take(&needed, now);
+                    attempt.took(numbers);
                 }
-                Commit::Lost(writes) => {
-                    self.done.units_to_assign += units::lost(&plan);
-                    learnt.lost(writes);
+                Task::Commit { plan, now } => {
+                    let commit = self.tables.commit(plan, now);
+                    if commit == Commit::Done {
+                        self.done.units_to_assign += units::written(plan);
+                        self.claimed(plan, lost, now);
+                        return Ok(());
+                    }
+                    self.done.units_to_assign += units::lost(plan);
+                    lost += 1;
+                    attempt.answered(commit);
                 }
-                Commit::Moved => unreachable!("nobody else writes the order"),
+                Task::Forget { .. } => {}
+                // The order is new. Its row is read only to be sure that the pool is dry.
+                Task::ReadRow => return Err(Waits { since: now }),
+                other => unreachable!("nobody else writes, and a first claim is taken: {other:?}"),
             }
         }
-        Err(Waits { since: now })
     }
 
     fn claimed(&mut self, plan: &Plan, lost: u32, now: Timestamp) {
@@ -257,22 +256,23 @@ impl<'a> Replay<'a> {
 
     fn complete(&mut self, index: usize, order: &trace::Order, now: Timestamp) {
         let order_id = order_id(index);
-        // Nothing of the order comes after this: its row goes, and leaves memory.
-        let row = self.tables.orders.get(&order_id).expect("the row of an assigned order");
-        let row = Row::Present(Order::clone(&row.0));
-        let learnt = Learnt::default();
-        let change = Change { row: &row, order_id: &order_id, version: 2, learnt: &learnt, now };
-        let plan = change.close(Closed::Completed);
-        let Commit::Done = self.tables.commit(&plan, now) else {
-            unreachable!("nobody else writes what the order holds");
-        };
-        self.tables.orders.remove(&order_id);
-        self.done.units_to_complete += units::written(&plan);
+        let asked = Asked::Close(Closed::Completed);
+        let mut attempt = Attempt::new(&order_id, 2, &asked, false);
+        attempt.saw(self.tables.order(&order_id));
         // The order's row, strongly consistent.
         self.done.units_to_read += 1;
+        let Task::Commit { plan, now } = attempt.next(now) else {
+            unreachable!("a live order is closed by a write");
+        };
+        let Commit::Done = self.tables.commit(plan, now) else {
+            unreachable!("nobody else writes what the order holds");
+        };
+        // Nothing of the order comes after this: its row goes, and leaves memory.
+        self.tables.orders.remove(&order_id);
+        self.done.units_to_complete += units::written(plan);
         self.live_orders -= 1;
         self.live_numbers -= order.people.len() as u64;
-        self.written(&plan);
+        self.written(plan);
         if let Stock::Exclusive { .. } = self.stock {
             self.sweep(now);
             let cooling = self.done.usage.numbers() - self.live_numbers;
@@ -294,29 +294,28 @@ impl<'a> Replay<'a> {
     }
 
     /// Numbers to try: `assign_numbers::Stock`.
-    fn take(&mut self, wanted: &Wanted<'_>, lost: u32, now: Timestamp) -> Option<Vec<Number>> {
+    fn take(&mut self, needed: &NumbersNeeded<'_>, now: Timestamp) -> Option<Vec<Number>> {
         match &mut self.stock {
             Stock::Exclusive { available } => {
                 // A page of the index.
                 self.done.units_to_read += 1;
-                let free = available.iter().take_while(|(at, _)| *at <= now).take(wanted.count());
+                let free = available.iter().take_while(|(at, _)| *at <= now).take(needed.count());
                 let mut taken: Vec<(Timestamp, Number)> = free.cloned().collect();
                 for key in &taken {
                     available.remove(key);
                 }
-                while taken.len() < wanted.count() {
+                while taken.len() < needed.count() {
                     let number = made_up_number(self.tables.numbers.len() as u64 + 1);
                     let row = NumberRow { available_at: now, order_id: None, in_circulation: true };
                     self.tables.numbers.insert(number.clone(), row);
                     taken.push((now, number));
                 }
                 let taken: Vec<Number> = taken.into_iter().map(|(_, number)| number).collect();
-                wanted.pick(&taken)
+                needed.pick(&taken)
             }
-            Stock::Shared { .. } if MOST_LOST <= lost => None,
             Stock::Shared { numbers, rng } => {
                 rng.shuffle(numbers);
-                wanted.pick(numbers)
+                needed.pick(numbers)
             }
         }
     }
@@ -327,113 +326,4 @@ fn first(trace: &Trace) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use masking::Pools;
-
-    use super::*;
-
-    /// An agent who carries one order after the other.
-    const SUCCESSION: &str = "start,end,customer,agent\n\
-        2026-11-23T10:00:00Z,2026-11-23T10:25:00Z,c-1,a-1\n\
-        2026-11-23T10:30:00Z,2026-11-23T10:55:00Z,c-2,a-1\n";
-    /// An agent who carries three orders at once.
-    const THREE_AT_ONCE: &str = "start,end,customer,agent\n\
-        2026-11-23T10:00:00Z,2026-11-23T10:25:00Z,c-1,a-1\n\
-        2026-11-23T10:01:00Z,2026-11-23T10:26:00Z,c-2,a-1\n\
-        2026-11-23T10:02:00Z,2026-11-23T10:27:00Z,c-3,a-1\n";
-    const SEEDS: std::ops::Range<u64> = 0..50;
-
-    fn trace(text: &str) -> Trace {
-        Trace::read(text.as_bytes()).unwrap()
-    }
-
-    fn pool(allocation: &str, cooldown: u64) -> Pool {
-        let text =
-            format!(r#"[{{"id":"p","allocation":"{allocation}","cooldown_seconds":{cooldown}}}]"#);
-        Pools::parse(&text).unwrap().named(None).unwrap().clone()
-    }
-
-    fn exclusively(text: &str, cooldown: u64) -> Replayed {
-        exclusive(&trace(text), &pool("exclusive", cooldown), &ProgressBar::hidden())
-    }
-
-    fn sharing(text: &str, size: u64, seed: u64) -> Result<Replayed, Waits> {
-        shared(&trace(text), &pool("shared", 600), size, seed, &ProgressBar::hidden())
-    }
-
-    fn tries(replayed: &Replayed) -> u64 {
-        (1..).zip(&replayed.claims_by_tries).map(|(tries, claims)| tries * claims).sum()
-    }
-
-    #[test]
-    fn an_exclusive_number_serves_another_order_once_it_has_cooled_down() {
-        for (cooldown, numbers, of_a_number, cooling) in
-            [(0, 2, 2, 0), (300, 2, 2, 2), (301, 4, 1, 2)]
-        {
-            let replayed = exclusively(SUCCESSION, cooldown);
-            assert_eq!(replayed.numbers, numbers, "after {cooldown} s");
-            assert_eq!(replayed.most_orders_of_a_number, of_a_number);
-            assert_eq!(replayed.most_cooling, cooling);
-        }
-        let replayed = exclusively(THREE_AT_ONCE, 600);
-        assert_eq!(replayed.numbers, 6);
-        let (most, since) = replayed.most_live_orders.unwrap();
-        assert_eq!((most, since.to_string().as_str()), (3, "2026-11-23T10:02:00Z"));
-    }
-
-    #[test]
-    fn a_shared_pool_needs_a_number_for_each_route_of_the_busiest_person() {
-        for (text, size) in [(SUCCESSION, 2), (THREE_AT_ONCE, 3)] {
-            let (most, caller) = exclusively(text, 600).usage.busiest_caller.unwrap();
-            assert_eq!((most, trace(text).people[person_of(&caller)].name()), (size, "a-1".into()));
-            for seed in SEEDS {
-                let replayed = sharing(text, size, seed).unwrap();
-                assert_eq!(replayed.usage.busiest_caller.unwrap().0, size);
-            }
-        }
-        for seed in SEEDS {
-            let Waits { since } = sharing(THREE_AT_ONCE, 2, seed).unwrap_err();
-            assert_eq!(since.to_string(), "2026-11-23T10:02:00Z");
-        }
-    }
-
-    #[test]
-    fn an_order_of_two_takes_14_write_units_exclusive_and_6_shared_and_so_does_its_end() {
-        let replayed = exclusively(SUCCESSION, 600);
-        assert_eq!((replayed.units_to_assign, replayed.units_to_complete), (2 * 14, 2 * 14));
-        let (mut first_tries, mut lost) = (0, 0);
-        for seed in SEEDS {
-            let replayed = sharing(SUCCESSION, 2, seed).unwrap();
-            // A try in vain costs as much as one that is not.
-            assert_eq!(replayed.units_to_assign, tries(&replayed) * 6);
-            assert_eq!(replayed.units_to_complete, 2 * 6);
-            first_tries += u32::from(tries(&replayed) == 2);
-            lost += u32::from(tries(&replayed) == 3);
-        }
-        assert!(0 < first_tries && 0 < lost, "{first_tries} at the first try, {lost} not");
-    }
-
-    #[test]
-    fn three_people_take_three_numbers_and_six_routes() {
-        let text = "start,end,customer,agent,merchant\n\
-            2026-11-23T10:00:00Z,2026-11-23T10:25:00Z,c-1,a-1,m-1\n";
-        let replayed = exclusively(text, 600);
-        assert_eq!((replayed.numbers, replayed.units_to_assign), (3, 2 + 3 * 4 + 6 * 2));
-        assert_eq!(sharing(text, 3, 0).unwrap().units_to_assign, 2 + 6 * 2);
-        assert!(sharing(text, 2, 0).is_err());
-    }
-
-    #[test]
-    fn samples_show_what_is_in_use() {
-        let replayed = exclusively(SUCCESSION, 600);
-        let at = |time: &str| {
-            let time = Timestamp::parse(&format!("2026-11-23T{time}:00Z")).unwrap();
-            let sample = replayed.samples.iter().rfind(|it| it.at <= time).unwrap();
-            (sample.orders, sample.numbers, sample.of_busiest_caller)
-        };
-        assert_eq!(at("10:20"), (1, 2, 1));
-        assert_eq!(at("10:28"), (0, 2, 1));
-        assert_eq!(at("10:33"), (1, 4, 2));
-        assert_eq!(at("10:40"), (1, 2, 1));
-    }
-}
+mod tests;

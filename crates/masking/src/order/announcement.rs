@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{Number, OrderId, PoolId, Role, Timestamp};
 
 /// News about an order's numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Announcement {
     /// These numbers stand for the participants; the list is complete.
     Assigned {
@@ -43,7 +43,7 @@ pub enum Announcement {
 }
 
 /// The number that stands for a role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NumberOf {
     /// The role.
     pub role: Role,
@@ -52,7 +52,7 @@ pub struct NumberOf {
 }
 
 /// Why an order holds no numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReleaseReason {
     /// Its people were taken off.

@@ -1,11 +1,12 @@
 //! What an order event does to an order, whatever order events come in and
 //! however often: the table of the contract, in code.
 
-use crate::order::{Closed, Holding, Order, Person, State, Terms, Unassigned};
+use super::announcement::Announcement;
+use super::row::{Closed, Holding, Order, Person, Row, State, Terms, Unassigned};
 use crate::{Invalid, Pool, Timestamp};
 
 /// What an event asks of an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Asked<'a> {
     /// Let these people reach each other until then.
     Assign(Wish<'a>),
@@ -16,7 +17,7 @@ pub enum Asked<'a> {
 }
 
 /// Who is to be on an order, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wish<'a> {
     /// The pool to take numbers from.
     pub pool: &'a Pool,
@@ -26,31 +27,24 @@ pub struct Wish<'a> {
     pub people: Vec<Person>,
 }
 
-/// What is known of an order's row.
-#[derive(Clone, Debug)]
-pub enum Row {
-    /// It has not been read: take it for one that holds nothing, and let the
-    /// write find out.
-    Unread,
-    /// It was read; there is none.
-    Absent,
-    /// It was read.
-    Present(Order),
-}
-
 /// What an event does to an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision<'a> {
-    /// Nothing, and nothing is said.
-    Ignore(Ignored),
-    /// Nothing new: say again what the row says.
-    AnnounceAgain,
+pub(crate) enum Decision<'a> {
+    /// Nothing, and nothing is announced.
+    Ignore {
+        /// Why.
+        why: Ignored,
+        /// The version of the order's row.
+        stored_version: u64,
+    },
+    /// Nothing new: what the row says is announced again.
+    AnnounceAgain(Announcement),
     /// The order becomes this. Roles without a number need one first.
     Become(Next<'a>),
 }
 
 /// Why an event does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ignored {
     /// The order is over.
     Closed,
@@ -62,7 +56,7 @@ pub enum Ignored {
 
 /// What an order becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// It holds numbers for these people.
     Assigned {
         /// Who they are.
@@ -83,16 +77,6 @@ pub enum Next<'a> {
     Closed(Closed),
 }
 
-impl Row {
-    /// The order, where there is one.
-    pub fn order(&self) -> Option<&Order> {
-        match self {
-            Self::Unread | Self::Absent => None,
-            Self::Present(order) => Some(order),
-        }
-    }
-}
-
 impl Asked<'_> {
     /// Whether the row's last event was of this kind.
     fn is_what_made(&self, state: &State) -> bool {
@@ -106,24 +90,28 @@ impl Asked<'_> {
 
 /// Decides what an event of that version does; the first rule that fits decides.
 ///
+/// # Errors
+///
 /// An assignment is refused when it names another pool than the order's earlier ones.
-pub fn decide<'a>(
+pub(crate) fn decide<'a>(
     row: &Row,
     version: u64,
     asked: &'a Asked<'_>,
     now: Timestamp,
 ) -> Result<Decision<'a>, Invalid> {
     if let Some(order) = row.order() {
+        let announce_again = || Ok(Decision::AnnounceAgain(order.announcement(now)));
+        let ignore = |why| Ok(Decision::Ignore { why, stored_version: order.version });
         match (&order.state, asked) {
-            (State::Closed(_), Asked::Close(_)) => return Ok(Decision::AnnounceAgain),
-            (State::Closed(_), _) => return Ok(Decision::Ignore(Ignored::Closed)),
+            (State::Closed(_), Asked::Close(_)) => return announce_again(),
+            (State::Closed(_), _) => return ignore(Ignored::Closed),
             // Closing is final, whatever its version.
             (_, Asked::Close(_)) => {}
-            _ if version < order.version => return Ok(Decision::Ignore(Ignored::Stale)),
+            _ if version < order.version => return ignore(Ignored::Stale),
             _ if version > order.version => {}
             (State::Assigned(Holding { waiting: true, .. }), Asked::Assign(_)) => {}
-            (state, _) if asked.is_what_made(state) => return Ok(Decision::AnnounceAgain),
-            _ => return Ok(Decision::Ignore(Ignored::SameVersion)),
+            (state, _) if asked.is_what_made(state) => return announce_again(),
+            _ => return ignore(Ignored::SameVersion),
         }
     }
 
@@ -158,7 +146,7 @@ fn assign<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::{Held, Holding};
+    use crate::order::row::{Held, Holding};
     use crate::{CallerKey, OrderId, PoolId, Pools, Role};
 
     const NOW: u64 = 1000;
@@ -209,10 +197,10 @@ mod tests {
     fn check(row: &Row, version: u64, asked: &Asked<'_>, expected: &str) {
         let decision = decide(row, version, asked, Timestamp::from_seconds(NOW)).unwrap();
         let word = match decision {
-            Decision::Ignore(Ignored::Closed) => "ignored: closed",
-            Decision::Ignore(Ignored::Stale) => "ignored: stale",
-            Decision::Ignore(Ignored::SameVersion) => "ignored: same version",
-            Decision::AnnounceAgain => "announced again",
+            Decision::Ignore { why: Ignored::Closed, .. } => "ignored: closed",
+            Decision::Ignore { why: Ignored::Stale, .. } => "ignored: stale",
+            Decision::Ignore { why: Ignored::SameVersion, .. } => "ignored: same version",
+            Decision::AnnounceAgain(_) => "announced again",
             Decision::Become(Next::Assigned { .. }) => "assigned",
             Decision::Become(Next::Expired { .. }) => "expired",
             Decision::Become(Next::Unassigned) => "unassigned",

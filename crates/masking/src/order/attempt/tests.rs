@@ -1,0 +1,328 @@
+//! What an attempt does next, and what it makes of what it is told.
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::{Caller, Closed, Person, Pools, Role, State};
+
+const NOW: u64 = 1000;
+
+static ORDER_ID: LazyLock<OrderId> = LazyLock::new(|| OrderId::parse("o-1").unwrap());
+static EXCLUSIVE: LazyLock<Pool> = LazyLock::new(|| pool("exclusive"));
+static SHARED: LazyLock<Pool> = LazyLock::new(|| pool("shared"));
+
+fn pool(allocation: &str) -> Pool {
+    let pools = format!(r#"[{{"id":"p","allocation":"{allocation}","max_order_seconds":1000}}]"#);
+    Pools::parse(&pools).unwrap().named(None).unwrap().clone()
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn number(last: u8) -> Number {
+    format!("+62215000{last}").parse().unwrap()
+}
+
+/// Asks for people of these names; each has a role of that name.
+fn assign<'a>(pool: &'a Pool, names: &str) -> Asked<'a> {
+    let person = |name: char| Person {
+        role: Role::parse(&format!("role_{name}")).unwrap(),
+        phone: format!("+6281200{:04}", u32::from(name)).parse().unwrap(),
+        caller: Caller::from_stored(name.to_string()),
+    };
+    Asked::Assign(Wish { pool, expires_at: None, people: names.chars().map(person).collect() })
+}
+
+const BLIND: bool = true;
+
+fn attempt<'a>(version: u64, asked: &'a Asked<'a>, blind: bool) -> Attempt<'a> {
+    Attempt::new(&ORDER_ID, version, asked, blind)
+}
+
+/// The row of an order with these people on numbers 1, 2 and so on; its version is 5.
+fn assigned(pool: &Pool, names: &str) -> Row {
+    let asked = assign(pool, names);
+    let mut attempt = attempt(5, &asked, BLIND);
+    let numbers = (1..).take(names.len()).map(number).collect();
+    assert_eq!(word(&mut attempt), format!("take {}, 0 lost", names.len()));
+    attempt.took(Some(numbers));
+    Row::Present(plan(&mut attempt).order)
+}
+
+/// The next task in words.
+fn word(attempt: &mut Attempt<'_>) -> String {
+    let names = |numbers: &[Number]| {
+        let last = |it: &Number| it.as_str().chars().last().unwrap();
+        numbers.iter().map(last).collect::<String>()
+    };
+    match attempt.next(at(NOW)) {
+        Task::ReadRow => "read".to_owned(),
+        Task::TakeNumbers(needed) => {
+            format!("take {}, {} lost", needed.count(), needed.claims_lost)
+        }
+        Task::Commit { plan, .. } => {
+            let (claimed, end) =
+                (claimed(plan), matches!(plan.writes[..], [Write::EndRoute { .. }, ..]));
+            match &plan.order.state {
+                State::Assigned(holding) if holding.waiting => "write what ends".to_owned(),
+                _ if end => "write ends".to_owned(),
+                _ => format!("write, claiming {}", names(&claimed)),
+            }
+        }
+        Task::PutBack { pool, numbers } => format!("put {} back to {}", names(&numbers), pool.id),
+        Task::Forget { pool } => format!("forget {}", pool.id),
+        Task::Pause { longest } => format!("pause {} ms", longest.as_millis()),
+        Task::Done(outcome) => format!("done: {}", outcome_word(&outcome)),
+    }
+}
+
+fn outcome_word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Announce(Announcement::Assigned { version, .. }) => format!("assigned {version}"),
+        Outcome::Announce(Announcement::Released { version, .. }) => format!("released {version}"),
+        Outcome::Announce(Announcement::Unavailable { .. }) => "unavailable".to_owned(),
+        Outcome::Ignored { why, stored_version } => format!("ignored, {why:?} {stored_version}"),
+        Outcome::Dry => "dry".to_owned(),
+        Outcome::Refused(invalid) => invalid.to_string(),
+        Outcome::Contended => "contended".to_owned(),
+    }
+}
+
+/// The plan that is to be written next.
+fn plan(attempt: &mut Attempt<'_>) -> Plan {
+    match attempt.next(at(NOW)) {
+        Task::Commit { plan, .. } => plan.clone(),
+        other => panic!("not a plan: {other:?}"),
+    }
+}
+
+/// Says that all writes of the plan but the last `spared` were lost.
+fn lose(attempt: &mut Attempt<'_>, spared: usize) {
+    let mut writes = plan(attempt).writes;
+    writes.truncate(writes.len() - spared);
+    attempt.answered(Commit::Lost(writes));
+}
+
+#[test]
+fn a_blind_event_is_written_before_anything_is_read() {
+    let asked = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(1, &asked, BLIND);
+    assert_eq!(word(&mut attempt), "take 2, 0 lost");
+    attempt.took(Some(vec![number(1), number(2)]));
+    assert_eq!(word(&mut attempt), "write, claiming 12");
+    attempt.answered(Commit::Done);
+    assert_eq!(word(&mut attempt), "done: assigned 1");
+    assert_eq!(word(&mut attempt), "done: assigned 1", "and stays so");
+}
+
+#[test]
+fn any_other_event_reads_the_row_first() {
+    let asked = Asked::Close(Closed::Completed);
+    let mut attempt = attempt(6, &asked, !BLIND);
+    assert_eq!(word(&mut attempt), "read");
+    assert_eq!(word(&mut attempt), "read", "until it is told what the row is");
+    attempt.saw(assigned(&SHARED, "ab"));
+    assert_eq!(word(&mut attempt), "write ends");
+    attempt.answered(Commit::Done);
+    assert_eq!(word(&mut attempt), "done: released 6");
+}
+
+#[test]
+fn a_plan_keeps_the_moment_at_which_it_was_decided() {
+    let asked = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(1, &asked, BLIND);
+    let _ = attempt.next(at(NOW));
+    attempt.took(Some(vec![number(1), number(2)]));
+    let Task::Commit { plan, now } = attempt.next(at(NOW + 9)) else { panic!("no plan") };
+    assert_eq!((now, plan.order.holding(now).unwrap().expires_at), (at(NOW), at(NOW + 1000)));
+}
+
+#[test]
+fn an_amendment_that_needs_no_numbers_takes_none() {
+    let asked = assign(&EXCLUSIVE, "ba");
+    let mut attempt = attempt(6, &asked, !BLIND);
+    attempt.saw(assigned(&EXCLUSIVE, "ab"));
+    assert_eq!(word(&mut attempt), "write, claiming ");
+}
+
+#[test]
+fn what_the_table_of_the_contract_says_of_an_event_comes_of_it() {
+    let (same, other) = (assign(&EXCLUSIVE, "ab"), assign(&SHARED, "ab"));
+    let mut elsewhere = SHARED.clone();
+    elsewhere.id = crate::PoolId::parse("elsewhere").unwrap();
+    let in_another_pool = assign(&elsewhere, "ab");
+    for (version, asked, outcome) in [
+        (5, &same, "assigned 5"),
+        (4, &other, "ignored, Stale 5"),
+        (5, &Asked::Unassign, "ignored, SameVersion 5"),
+        (6, &in_another_pool, "pool: must be the pool of the order's earlier assignments"),
+    ] {
+        let mut attempt = attempt(version, asked, !BLIND);
+        attempt.saw(assigned(&EXCLUSIVE, "ab"));
+        assert_eq!(word(&mut attempt), format!("done: {outcome}"));
+    }
+}
+
+#[test]
+fn a_dry_pool_is_believed_only_after_the_row_was_read() {
+    let asked = assign(&EXCLUSIVE, "ab");
+    let mut in_vain = attempt(6, &asked, BLIND);
+    assert_eq!(word(&mut in_vain), "take 2, 0 lost");
+    in_vain.took(None);
+    assert_eq!(word(&mut in_vain), "read");
+    let mut needs_none = in_vain.clone();
+    needs_none.saw(assigned(&EXCLUSIVE, "ab"));
+    assert_eq!(word(&mut needs_none), "write, claiming ");
+
+    in_vain.saw(Row::Absent);
+    assert_eq!(word(&mut in_vain), "take 2, 0 lost");
+    in_vain.took(None);
+    assert_eq!(word(&mut in_vain), "done: dry");
+}
+
+#[test]
+fn while_the_pool_is_dry_what_an_amendment_ends_is_written_alone() {
+    let asked = assign(&EXCLUSIVE, "ac");
+    let mut attempt = attempt(6, &asked, !BLIND);
+    attempt.saw(assigned(&EXCLUSIVE, "ab"));
+    assert_eq!(word(&mut attempt), "take 1, 0 lost");
+    attempt.took(None);
+    assert_eq!(word(&mut attempt), "write what ends");
+    attempt.answered(Commit::Done);
+    assert_eq!(word(&mut attempt), "done: dry");
+}
+
+#[test]
+fn a_row_that_moved_is_decided_from_and_the_numbers_are_put_back() {
+    let asked = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(6, &asked, BLIND);
+    let _ = attempt.next(at(NOW));
+    attempt.took(Some(vec![number(3), number(4)]));
+    let _ = attempt.next(at(NOW));
+    attempt.answered(Commit::Moved(assigned(&EXCLUSIVE, "ab")));
+    assert_eq!(word(&mut attempt), "put 34 back to p");
+    assert_eq!(word(&mut attempt), "write, claiming ");
+}
+
+#[test]
+fn numbers_that_no_order_holds_alone_are_not_put_back() {
+    let asked = assign(&SHARED, "ab");
+    let mut attempt = attempt(6, &asked, BLIND);
+    let _ = attempt.next(at(NOW));
+    attempt.took(Some(vec![number(3), number(4)]));
+    let _ = attempt.next(at(NOW));
+    attempt.answered(Commit::Moved(Row::Absent));
+    assert_eq!(word(&mut attempt), "put  back to p");
+}
+
+#[test]
+fn a_lost_claim_is_made_with_other_numbers_and_what_looked_free_is_forgotten() {
+    let asked = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(1, &asked, BLIND);
+    for lost in 0..3 {
+        assert_eq!(word(&mut attempt), format!("take 2, {lost} lost"));
+        attempt.took(Some(vec![number(1), number(2)]));
+        lose(&mut attempt, 3);
+        assert_eq!(word(&mut attempt), "forget p");
+    }
+}
+
+#[test]
+fn what_was_lost_is_remembered_until_the_row_is_another() {
+    let asked = Asked::Unassign;
+    let row = assigned(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(6, &asked, !BLIND);
+    attempt.saw(row.clone());
+    let writes = plan(&mut attempt).writes;
+    assert_eq!(writes.len(), 4);
+    lose(&mut attempt, 3);
+    assert_eq!(plan(&mut attempt).writes, writes[1..], "nothing is forgotten of a pool");
+    let mut moved = attempt.clone();
+    moved.answered(Commit::Moved(row.clone()));
+    assert_eq!(plan(&mut moved).writes, writes, "nor put back to one");
+    assert!(attempt.unanswered());
+    assert_eq!(word(&mut attempt), "pause 40 ms");
+    attempt.saw(row);
+    assert_eq!(plan(&mut attempt).writes, writes);
+}
+
+#[test]
+fn a_number_on_which_somebody_has_a_route_is_not_needed_again() {
+    let asked = assign(&SHARED, "ab");
+    let mut attempt = attempt(1, &asked, BLIND);
+    let _ = attempt.next(at(NOW));
+    attempt.took(Some(vec![number(1), number(2)]));
+    lose(&mut attempt, 1);
+    let _ = attempt.next(at(NOW));
+    let Task::TakeNumbers(needed) = attempt.next(at(NOW)) else { panic!("no numbers") };
+    // `a` has a route on number 2, which therefore may stand for `a`, and not for `b`.
+    assert_eq!(needed.pick(&[number(1), number(2)]), None, "the first that may serve `a`");
+    let swapped = vec![number(2), number(1)];
+    assert_eq!(needed.pick(&swapped), Some(swapped));
+}
+
+#[test]
+fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_another_does_not() {
+    for (pool, then) in [(&*SHARED, "read"), (&*EXCLUSIVE, "take 2, 7 lost")] {
+        let asked = assign(pool, "ab");
+        let mut attempt = attempt(1, &asked, BLIND);
+        for lost in 0..7 {
+            assert_eq!(word(&mut attempt), format!("take 2, {lost} lost"));
+            attempt.took(Some(vec![number(1), number(2)]));
+            lose(&mut attempt, 0);
+            assert_eq!(word(&mut attempt), "forget p");
+        }
+        assert_eq!(word(&mut attempt), then);
+        if then == "read" {
+            attempt.saw(Row::Absent);
+            assert_eq!(word(&mut attempt), "done: dry");
+        }
+    }
+}
+
+#[test]
+fn a_busy_table_is_tried_again_after_a_pause_that_grows_and_ten_tries_are_the_most() {
+    let asked = Asked::Unassign;
+    let mut attempt = attempt(6, &asked, !BLIND);
+    attempt.saw(Row::Absent);
+    for longest in [20, 40, 80, 160, 320, 640, 640, 640, 640, 640] {
+        assert_eq!(word(&mut attempt), "write, claiming ");
+        attempt.answered(Commit::Busy);
+        assert_eq!(word(&mut attempt), format!("pause {longest} ms"));
+    }
+    assert_eq!(word(&mut attempt), "done: contended");
+}
+
+#[test]
+fn after_the_first_error_the_row_is_read_and_the_second_one_counts() {
+    let asked = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(5, &asked, BLIND);
+    let _ = attempt.next(at(NOW));
+    attempt.took(Some(vec![number(1), number(2)]));
+    let _ = attempt.next(at(NOW));
+    assert!(attempt.unanswered());
+    assert_eq!(word(&mut attempt), "pause 20 ms");
+    assert_eq!(word(&mut attempt), "read");
+
+    let mut was_written = attempt.clone();
+    was_written.saw(assigned(&EXCLUSIVE, "ab"));
+    assert_eq!(word(&mut was_written), "done: assigned 5");
+
+    attempt.saw(Row::Absent);
+    assert_eq!(word(&mut attempt), "take 2, 0 lost");
+    attempt.took(Some(vec![number(1), number(2)]));
+    let _ = attempt.next(at(NOW));
+    assert!(!attempt.unanswered());
+}
+
+#[test]
+fn an_attempt_with_all_its_tries_still_knows_what_it_saw_and_learnt() {
+    let asked = Asked::Unassign;
+    let mut attempt = attempt(6, &asked, !BLIND);
+    attempt.saw(assigned(&EXCLUSIVE, "ab"));
+    lose(&mut attempt, 3);
+    let mut again = attempt.clone().with_all_tries();
+    assert_eq!(plan(&mut again), plan(&mut attempt));
+    assert_ne!(again, attempt);
+}

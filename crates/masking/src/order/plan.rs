@@ -1,0 +1,326 @@
+//! What to write for a change: the difference between an order as it is and as
+//! it is to be. Claiming, amending, releasing and closing are one mechanism.
+//!
+//! A plan is one transaction. It is written whole or not at all, and only onto
+//! the order row that it was made from.
+
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
+
+use super::decide::Wish;
+use super::row::{Closed, Held, HeldRoute, Holding, Order, Person, Row, State, Terms, Unassigned};
+use super::transaction::{Expects, Plan, Write};
+use crate::{Allocation, Caller, Number, OrderId, Pool, PoolId, Timestamp};
+
+/// What failed attempts have taught about the tables, beyond the order row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Learnt {
+    /// Numbers of the order's row that the order does not hold.
+    numbers_gone: BTreeSet<Number>,
+    /// Numbers of the order on which someone who joins has another order's route.
+    numbers_to_exchange: BTreeSet<Number>,
+    /// Routes of the order's row that are not the order's.
+    routes_gone: BTreeSet<(Number, Caller)>,
+    /// Routes on numbers that were tried, which another order has.
+    routes_taken: BTreeSet<(Number, Caller)>,
+}
+
+/// The numbers that the people of an order need, beyond those that the order keeps.
+#[derive(Clone, Debug)]
+pub struct NumbersNeeded<'a> {
+    /// The pool to take them from.
+    pub pool: &'a Pool,
+    /// How the order claims them, which may differ from how its pool is shared out now.
+    pub allocation: Allocation,
+    /// How many claims of the same event were lost before.
+    pub claims_lost: u32,
+    change: Change<'a>,
+    people: &'a [Person],
+    /// Those of them who have no number.
+    without: Vec<&'a Person>,
+}
+
+/// A change of an order, on its way to a plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    /// The row as it is.
+    pub(crate) row: &'a Row,
+    /// The order.
+    pub(crate) order_id: &'a OrderId,
+    /// The version of the event.
+    pub(crate) version: u64,
+    /// What earlier attempts found out.
+    pub(crate) learnt: &'a Learnt,
+    /// The moment of the change.
+    pub(crate) now: Timestamp,
+}
+
+impl Learnt {
+    /// Takes in that the condition of these writes of a plan did not hold. (A number
+    /// that is lost teaches nothing: the next attempt has others.)
+    pub(crate) fn lost<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
+        for write in writes {
+            match write {
+                Write::ClaimNumber { .. } => {}
+                Write::OpenRoute { number, caller, kept: false, .. } => {
+                    self.routes_taken.insert((number.clone(), caller.clone()));
+                }
+                Write::KeepNumber { number, .. } | Write::ReleaseNumber { number, .. } => {
+                    self.numbers_gone.insert(number.clone());
+                }
+                Write::OpenRoute { number, kept: true, .. } => {
+                    self.numbers_to_exchange.insert(number.clone());
+                }
+                Write::EndRoute { number, caller, .. } => {
+                    self.routes_gone.insert((number.clone(), caller.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl NumbersNeeded<'_> {
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.without.len()
+    }
+
+    /// Picks a number for each who needs one: the first candidate that may serve.
+    /// Nothing when there is none for somebody.
+    pub fn pick<N: Borrow<Number>>(&self, candidates: &[N]) -> Option<Vec<Number>> {
+        let mut picked: Vec<Number> = Vec::with_capacity(self.count());
+        for person in &self.without {
+            let number = candidates
+                .iter()
+                .map(Borrow::borrow)
+                .find(|number| self.may_serve(number, person) && !picked.contains(number))?;
+            picked.push(number.clone());
+        }
+        Some(picked)
+    }
+
+    /// Whether a number may be tried for a person. A number of the order's own row may
+    /// not, however free it looks; nor one on which somebody who would dial it is
+    /// known to have another order's route.
+    fn may_serve(&self, number: &Number, person: &Person) -> bool {
+        let taken = &self.change.learnt.routes_taken;
+        let mut others = self.people.iter().filter(|other| other.role != person.role);
+        let is_own = holds(self.change.before(), number);
+        !is_own
+            && (taken.is_empty()
+                || others.all(|it| !taken.contains(&(number.clone(), it.caller.clone()))))
+    }
+}
+
+impl<'a> Change<'a> {
+    /// The numbers that the people of a wish need beyond those that the order keeps.
+    pub(crate) fn needed(
+        &self,
+        wish: &'a Wish<'_>,
+        allocation: Allocation,
+        claims_lost: u32,
+    ) -> NumbersNeeded<'a> {
+        let (pool, people) = (wish.pool, &wish.people);
+        let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
+        NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
+    }
+
+    /// Gives these people their numbers and routes. Returns nothing when `fresh`
+    /// holds too few numbers.
+    pub(crate) fn assign(
+        &self,
+        wish: &Wish<'_>,
+        terms: Terms,
+        expires_at: Timestamp,
+        fresh: Vec<Number>,
+    ) -> Option<Plan> {
+        let mut fresh = fresh.into_iter();
+        let participants = wish
+            .people
+            .iter()
+            .map(|person| {
+                let number = match self.kept(person) {
+                    Some(held) => held.number.clone(),
+                    None => fresh.next()?,
+                };
+                let caller = Some(person.caller.clone());
+                Some(Held { role: person.role.clone(), number, caller })
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let holding = Holding { terms, participants, expires_at, waiting: false };
+        Some(self.plan(State::Assigned(holding), Some(&wish.pool.id), &wish.people))
+    }
+
+    /// Ends what an amendment ends, and begins nothing: all that can be done while
+    /// the pool is dry. Returns nothing when nothing is left to end.
+    pub(crate) fn end_alone(&self, wish: &Wish<'_>, expires_at: Timestamp) -> Option<Plan> {
+        let before = self.row.order()?.holding(self.now)?;
+        let participants = wish
+            .people
+            .iter()
+            .filter_map(|person| {
+                let mut held = self.kept(person)?.clone();
+                held.caller = held.caller.filter(|caller| *caller == person.caller);
+                Some(held)
+            })
+            .collect();
+        let holding = Holding {
+            terms: before.terms,
+            participants,
+            expires_at: before.expires_at.min(expires_at),
+            waiting: true,
+        };
+        let plan = self.plan(State::Assigned(holding), Some(&wish.pool.id), &wish.people);
+        let same_row = self.row.order().is_some_and(|order| {
+            order.state == plan.order.state && order.version == plan.order.version
+        });
+        (!same_row).then_some(plan)
+    }
+
+    /// Takes everything back, since the assignment was over when it came.
+    pub(crate) fn expire(&self, wish: &Wish<'_>) -> Plan {
+        self.plan(State::Unassigned(Unassigned::Expired), Some(&wish.pool.id), &[])
+    }
+
+    /// Takes everything back; the order may be assigned again.
+    pub(crate) fn unassign(&self) -> Plan {
+        let pool = self.row.order().and_then(|order| order.pool.as_ref());
+        self.plan(State::Unassigned(Unassigned::Told), pool, &[])
+    }
+
+    /// Takes everything back, for good.
+    pub(crate) fn close(&self, why: Closed) -> Plan {
+        let pool = self.row.order().and_then(|order| order.pool.as_ref());
+        self.plan(State::Closed(why), pool, &[])
+    }
+
+    /// What the row says that the order holds, be it over or not.
+    fn before(&self) -> Option<&'a Holding> {
+        holding_in(&self.row.order()?.state)
+    }
+
+    /// The number that a person's role has and keeps.
+    fn kept(&self, person: &Person) -> Option<&'a Held> {
+        let before = self.row.order()?.holding(self.now)?;
+        before.participants.iter().find(|held| {
+            held.role == person.role
+                && !self.learnt.numbers_gone.contains(&held.number)
+                && !self.learnt.numbers_to_exchange.contains(&held.number)
+        })
+    }
+
+    fn plan(&self, state: State, pool: Option<&PoolId>, people: &[Person]) -> Plan {
+        let (expects, version, revision) = match self.row {
+            Row::Unread => (Expects::Free, self.version, 1),
+            Row::Absent => (Expects::Absent, self.version, 1),
+            Row::Present(order) => (
+                Expects::Revision(order.revision),
+                order.version.max(self.version),
+                order.revision.saturating_add(1),
+            ),
+        };
+        let mut writes = Vec::new();
+        if let Some(before) = self.before() {
+            self.end(before, &state, &mut writes);
+        }
+        if let State::Assigned(after) = &state {
+            self.begin(after, people, &mut writes);
+        }
+        let order_id = self.order_id.clone();
+        let order = Order { order_id, version, revision, pool: pool.cloned(), state };
+        Plan { expects, ttl: order.ttl(self.now), order, writes }
+    }
+
+    /// Ends what the order has and will not have. What had ended by itself only
+    /// loses its phone: the number may be another order's by now.
+    fn end(&self, before: &Holding, state: &State, writes: &mut Vec<Write>) {
+        let after = holding_in(state);
+        let end = match state {
+            State::Closed(Closed::Completed) => self.now.after(before.terms.grace_seconds),
+            _ => self.now,
+        }
+        .min(before.expires_at);
+        let cooled = end.after(before.terms.cooldown_seconds);
+
+        if before.terms.allocation == Allocation::Exclusive && self.now < before.expires_at {
+            for held in &before.participants {
+                let number = &held.number;
+                if !holds(after, number) && !self.learnt.numbers_gone.contains(number) {
+                    writes.push(Write::ReleaseNumber {
+                        number: number.clone(),
+                        available_at: cooled,
+                    });
+                }
+            }
+        }
+        for route in before.routes() {
+            let key = (route.number.clone(), route.caller.clone());
+            let stays = after.is_some_and(|after| after.routes().any(|it| it.same_key(&route)));
+            if !stays && !self.learnt.routes_gone.contains(&key) {
+                let (number, caller) = key;
+                writes.push(Write::EndRoute {
+                    number,
+                    caller,
+                    expires_at: end,
+                    reusable_at: cooled,
+                    strip: end <= self.now,
+                });
+            }
+        }
+    }
+
+    /// Begins what the order will have and has not, and moves the end of what it keeps.
+    fn begin(&self, after: &Holding, people: &[Person], writes: &mut Vec<Write>) {
+        let before = self.before();
+        let expires_at = after.expires_at;
+        let available_at = expires_at.after(after.terms.cooldown_seconds);
+        let moved = before.is_none_or(|before| before.expires_at != expires_at);
+
+        if after.terms.allocation == Allocation::Exclusive {
+            for Held { number, .. } in &after.participants {
+                let number = number.clone();
+                if !holds(before, &number) {
+                    writes.push(Write::ClaimNumber { number, available_at });
+                } else if moved {
+                    writes.push(Write::KeepNumber { number, available_at });
+                }
+            }
+        }
+        for route in after.routes() {
+            let unchanged = !moved && before.is_some_and(|it| it.routes().any(|it| it == route));
+            let callee = people.iter().find(|person| person.caller == *route.callee);
+            if let (false, Some(callee)) = (unchanged, callee) {
+                writes.push(Write::OpenRoute {
+                    number: route.number.clone(),
+                    caller: route.caller.clone(),
+                    connect_to: callee.phone.clone(),
+                    shown: route.shown.clone(),
+                    expires_at,
+                    reusable_at: available_at,
+                    kept: holds(before, route.number),
+                });
+            }
+        }
+    }
+}
+
+impl HeldRoute<'_> {
+    /// Whether the two stand in the same row of the routes table.
+    fn same_key(&self, other: &HeldRoute<'_>) -> bool {
+        self.number == other.number && self.caller == other.caller
+    }
+}
+
+fn holding_in(state: &State) -> Option<&Holding> {
+    match state {
+        State::Assigned(holding) => Some(holding),
+        State::Unassigned(_) | State::Closed(_) => None,
+    }
+}
+
+fn holds(holding: Option<&Holding>, number: &Number) -> bool {
+    holding.is_some_and(|it| it.participants.iter().any(|held| held.number == *number))
+}
+
+#[cfg(test)]
+mod tests;

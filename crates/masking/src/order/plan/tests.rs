@@ -1,0 +1,391 @@
+//! What is written for each change, in words.
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::{Pool, Pools, Role};
+
+/// The moment of every change.
+const NOW: u64 = 1000;
+/// The end of every order, unless told otherwise.
+const END: u64 = 5000;
+
+fn pool() -> Pool {
+    let pools = r#"[{"id":"p","cooldown_seconds":600,"grace_seconds":60}]"#;
+    Pools::parse(pools).unwrap().named(None).unwrap().clone()
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn number(name: u8) -> Number {
+    format!("+62215000{name}").parse().unwrap()
+}
+
+static ORDER_ID: LazyLock<OrderId> = LazyLock::new(|| OrderId::parse("o-1").unwrap());
+
+/// People by role and name.
+fn people(people: &[(&str, char)]) -> Vec<Person> {
+    let person = |(role, name): &(&str, char)| Person {
+        role: Role::parse(role).unwrap(),
+        phone: format!("+6281200{:04}", u32::from(*name)).parse().unwrap(),
+        caller: Caller::from_stored(name.to_string()),
+    };
+    people.iter().map(person).collect()
+}
+
+/// An order of version 5 that holds these numbers for these people.
+fn assigned(held: &[(&str, char, u8)], end: u64) -> Row {
+    let participants = held.iter().map(|(role, name, last)| Held {
+        role: Role::parse(role).unwrap(),
+        number: number(*last),
+        caller: Some(Caller::from_stored(name.to_string())),
+    });
+    let holding = Holding {
+        terms: Terms::of(&pool()),
+        participants: participants.collect(),
+        expires_at: at(end),
+        waiting: false,
+    };
+    row(State::Assigned(holding))
+}
+
+fn row(state: State) -> Row {
+    let pool = PoolId::parse("p");
+    Row::Present(Order { order_id: ORDER_ID.clone(), version: 5, revision: 7, pool, state })
+}
+
+/// The customer `a` on number 1 and the agent `b` on number 2.
+fn pair(end: u64) -> Row {
+    assigned(&[("customer", 'a', 1), ("agent", 'b', 2)], end)
+}
+
+const PAIR: [(&str, char); 2] = [("customer", 'a'), ("agent", 'b')];
+const REPLACED: [(&str, char); 2] = [("customer", 'a'), ("agent", 'c')];
+const TRIO: [(&str, char); 3] = [("customer", 'a'), ("agent", 'b'), ("merchant", 'd')];
+
+fn change<'a>(row: &'a Row, learnt: &'a Learnt) -> Change<'a> {
+    Change { row, order_id: &ORDER_ID, version: 6, learnt, now: at(NOW) }
+}
+
+fn needed<'a>(change: Change<'a>, wish: &'a Wish<'_>) -> NumbersNeeded<'a> {
+    change.needed(wish, Allocation::Exclusive, 0)
+}
+
+/// Assigns these people to the order until then, with these numbers to claim.
+fn assign(row: &Row, learnt: &Learnt, to: &[(&str, char)], end: u64, fresh: &[u8]) -> Plan {
+    let (pool, terms) = (pool(), Terms::of(&pool()));
+    let wish = Wish { pool: &pool, expires_at: None, people: people(to) };
+    let fresh: Vec<Number> = fresh.iter().copied().map(number).collect();
+    let change = change(row, learnt);
+    assert_eq!(needed(change, &wish).count(), fresh.len());
+    change.assign(&wish, terms, at(end), fresh).unwrap()
+}
+
+/// The same for a pool that is dry.
+fn end_alone(row: &Row, to: &[(&str, char)], end: u64) -> Option<Plan> {
+    let pool = pool();
+    let wish = Wish { pool: &pool, expires_at: None, people: people(to) };
+    change(row, &Learnt::default()).end_alone(&wish, at(end))
+}
+
+fn nothing_learnt() -> Learnt {
+    Learnt::default()
+}
+
+/// The writes of a plan, in words; of a route: who reaches whom on which number and
+/// is shown as which, until when, and from when on it may be reused.
+fn words(plan: &Plan) -> Vec<String> {
+    let last = |number: &Number| number.as_str().chars().last().unwrap();
+    let word = |write: &Write| match write {
+        Write::ClaimNumber { number, available_at } => {
+            format!("claim {} to {}", last(number), available_at.seconds())
+        }
+        Write::KeepNumber { number, available_at } => {
+            format!("keep {} to {}", last(number), available_at.seconds())
+        }
+        Write::ReleaseNumber { number, available_at } => {
+            format!("release {} at {}", last(number), available_at.seconds())
+        }
+        Write::OpenRoute { number, caller, connect_to, shown, expires_at, reusable_at, kept } => {
+            let code: u32 = connect_to.reveal().strip_prefix("+6281200").unwrap().parse().unwrap();
+            let (callee, kept) = (char::from_u32(code).unwrap(), if *kept { "kept " } else { "" });
+            let (caller, number, shown) = (caller.as_str(), last(number), last(shown));
+            let (end, reusable) = (expires_at.seconds(), reusable_at.seconds());
+            format!("{caller} on {kept}{number} to {callee} as {shown}, {end}, {reusable}")
+        }
+        Write::EndRoute { number, caller, expires_at, reusable_at, strip } => {
+            let strip = if *strip { ", stripped" } else { "" };
+            let (end, reusable) = (expires_at.seconds(), reusable_at.seconds());
+            format!("end {} on {}, {end}, {reusable}{strip}", caller.as_str(), last(number))
+        }
+    };
+    plan.writes.iter().map(word).collect()
+}
+
+#[test]
+fn what_is_claimed_is_held_to_the_end_and_rests_after_it() {
+    for (row, expects, version, revision) in [
+        (Row::Unread, Expects::Free, 6, 1),
+        (Row::Absent, Expects::Absent, 6, 1),
+        (row(State::Unassigned(Unassigned::Told)), Expects::Revision(7), 6, 8),
+    ] {
+        let plan = assign(&row, &nothing_learnt(), &PAIR, END, &[1, 2]);
+        assert_eq!(
+            words(&plan),
+            [
+                "claim 1 to 5600",
+                "claim 2 to 5600",
+                "a on 2 to b as 1, 5000, 5600",
+                "b on 1 to a as 2, 5000, 5600",
+            ]
+        );
+        assert_eq!(plan.expects, expects);
+        assert_eq!((plan.order.version, plan.order.revision), (version, revision));
+    }
+}
+
+#[test]
+fn an_amendment_that_changes_nothing_writes_the_row_alone() {
+    let plan = assign(&pair(END), &nothing_learnt(), &PAIR, END, &[]);
+    assert_eq!(words(&plan), [""; 0]);
+    assert_eq!((plan.order.version, plan.expects), (6, Expects::Revision(7)));
+}
+
+#[test]
+fn another_end_moves_all_that_the_order_has() {
+    for end in [END - 1000, END + 1000] {
+        let plan = assign(&pair(END), &nothing_learnt(), &PAIR, end, &[]);
+        let cooled = end + 600;
+        assert_eq!(
+            words(&plan),
+            [
+                format!("keep 1 to {cooled}"),
+                format!("keep 2 to {cooled}"),
+                format!("a on kept 2 to b as 1, {end}, {cooled}"),
+                format!("b on kept 1 to a as 2, {end}, {cooled}"),
+            ]
+        );
+    }
+}
+
+#[test]
+fn who_is_replaced_loses_the_routes_at_once_and_the_number_stays_with_the_role() {
+    let plan = assign(&pair(END), &nothing_learnt(), &REPLACED, END, &[]);
+    assert_eq!(
+        words(&plan),
+        [
+            "end b on 1, 1000, 1600, stripped",
+            "a on kept 2 to c as 1, 5000, 5600",
+            "c on kept 1 to a as 2, 5000, 5600",
+        ]
+    );
+}
+
+#[test]
+fn a_role_that_is_added_claims_and_one_that_is_dropped_releases() {
+    let plan = assign(&pair(END), &nothing_learnt(), &TRIO, END, &[3]);
+    assert_eq!(
+        words(&plan),
+        [
+            "claim 3 to 5600",
+            "a on 3 to d as 1, 5000, 5600",
+            "b on 3 to d as 2, 5000, 5600",
+            "d on kept 1 to a as 3, 5000, 5600",
+            "d on kept 2 to b as 3, 5000, 5600",
+        ]
+    );
+    let trio = assigned(&[("customer", 'a', 1), ("agent", 'b', 2), ("merchant", 'd', 3)], END);
+    let plan = assign(&trio, &nothing_learnt(), &PAIR, END, &[]);
+    assert_eq!(
+        words(&plan),
+        [
+            "release 3 at 1600",
+            "end a on 3, 1000, 1600, stripped",
+            "end b on 3, 1000, 1600, stripped",
+            "end d on 1, 1000, 1600, stripped",
+            "end d on 2, 1000, 1600, stripped",
+        ]
+    );
+}
+
+#[test]
+fn an_order_that_ends_releases_all_and_a_completed_one_after_its_grace() {
+    let over = |end: u64, stripped: &str| {
+        let cooled = end + 600;
+        vec![
+            format!("release 1 at {cooled}"),
+            format!("release 2 at {cooled}"),
+            format!("end a on 2, {end}, {cooled}{stripped}"),
+            format!("end b on 1, {end}, {cooled}{stripped}"),
+        ]
+    };
+    let learnt = nothing_learnt();
+    let (row, soon_over) = (pair(END), pair(NOW + 10));
+    let (pool, people) = (pool(), people(&PAIR));
+    let wish = Wish { pool: &pool, expires_at: None, people };
+    let (live, ending) = (change(&row, &learnt), change(&soon_over, &learnt));
+    for plan in [live.unassign(), live.close(Closed::Cancelled), live.expire(&wish)] {
+        assert_eq!(words(&plan), over(NOW, ", stripped"));
+    }
+    assert_eq!(words(&live.close(Closed::Completed)), over(NOW + 60, ""));
+    let in_grace = words(&ending.close(Closed::Completed));
+    assert_eq!(in_grace, over(NOW + 10, ""), "no later than without a close");
+}
+
+#[test]
+fn what_expired_by_itself_is_not_released_and_only_loses_its_phones() {
+    for end in [NOW - 100, NOW] {
+        let cooled = end + 600;
+        let stripped = [
+            format!("end a on 2, {end}, {cooled}, stripped"),
+            format!("end b on 1, {end}, {cooled}, stripped"),
+        ];
+        let (row, learnt) = (pair(end), nothing_learnt());
+        for plan in
+            [change(&row, &learnt).unassign(), change(&row, &learnt).close(Closed::Completed)]
+        {
+            assert_eq!(words(&plan), stripped);
+        }
+        // Assigned again, the order gets other numbers than those in its row.
+        let again = words(&assign(&row, &learnt, &PAIR, END, &[3, 4]));
+        assert_eq!(again[..2], stripped);
+        assert_eq!(again[2..4], ["claim 3 to 5600", "claim 4 to 5600"]);
+        let (pool, four) = (pool(), [1, 2, 3, 4].map(number));
+        let wish = Wish { pool: &pool, expires_at: None, people: people(&PAIR) };
+        let picked = needed(change(&row, &learnt), &wish).pick(&four);
+        assert_eq!(picked, Some(vec![number(3), number(4)]), "they are no candidates");
+    }
+}
+
+#[test]
+fn an_older_close_leaves_the_version() {
+    let (row, learnt) = (pair(END), nothing_learnt());
+    for (version, stored) in [(4, 5), (6, 6)] {
+        let change = Change { version, ..change(&row, &learnt) };
+        let plan = change.close(Closed::Completed);
+        assert_eq!((plan.order.version, plan.order.revision), (stored, 8));
+    }
+}
+
+#[test]
+fn a_lost_number_or_route_is_let_go_and_replaced() {
+    let lost = |writes: &[Write]| {
+        let mut learnt = Learnt::default();
+        learnt.lost(writes);
+        learnt
+    };
+    let row = pair(END);
+
+    let extended = assign(&row, &nothing_learnt(), &PAIR, END + 1000, &[]);
+    let learnt = lost(&extended.writes[..1]);
+    let plan = words(&assign(&row, &learnt, &PAIR, END + 1000, &[3]));
+    assert!(plan.contains(&"claim 3 to 6600".to_owned()), "{plan:?}");
+    assert!(!plan.iter().any(|it| it.starts_with("release 1")), "{plan:?}");
+
+    let closed = change(&row, &nothing_learnt()).unassign();
+    for (index, write) in closed.writes.iter().enumerate() {
+        let again = change(&row, &lost(std::slice::from_ref(write))).unassign();
+        let mut rest = words(&closed);
+        rest.remove(index);
+        assert_eq!(words(&again), rest);
+    }
+
+    // Who joins has another order's route on a number that the order keeps.
+    let joined = assign(&row, &nothing_learnt(), &REPLACED, END, &[]);
+    let learnt = lost(&joined.writes[2..]);
+    let plan = words(&assign(&row, &learnt, &REPLACED, END, &[3]));
+    assert_eq!(plan[0], "release 1 at 1600", "{plan:?}");
+    assert!(plan.contains(&"c on 3 to a as 2, 5000, 5600".to_owned()), "{plan:?}");
+}
+
+#[test]
+fn a_dry_pool_holds_up_only_what_begins() {
+    let replaced = [("customer", 'a'), ("agent", 'c'), ("merchant", 'd')];
+    let plan = end_alone(&pair(END), &replaced, END - 1000).unwrap();
+    assert_eq!(
+        words(&plan),
+        [
+            "end a on 2, 1000, 1600, stripped",
+            "end b on 1, 1000, 1600, stripped",
+            "keep 1 to 4600",
+            "keep 2 to 4600"
+        ]
+    );
+    let holding = holding_in(&plan.order.state).unwrap();
+    assert!(holding.waiting);
+    assert_eq!((plan.order.version, holding.expires_at), (6, at(END - 1000)));
+
+    let later = end_alone(&pair(END), &TRIO, END + 1000).unwrap();
+    assert_eq!(words(&later), [""; 0], "a later end begins with the rest");
+    assert_eq!(later.order.version, 6, "what waits is remembered");
+}
+
+#[test]
+fn a_dry_pool_leaves_nothing_to_do_twice() {
+    let plan = end_alone(&pair(END), &TRIO, END).unwrap();
+    let row = Row::Present(plan.order.clone());
+    assert_eq!(end_alone(&row, &TRIO, END), None, "all that can end has ended");
+    let older = Row::Present(Order { version: 5, ..plan.order });
+    assert_eq!(end_alone(&older, &TRIO, END).unwrap().order.version, 6);
+    let sooner = end_alone(&row, &TRIO, END - 1000).unwrap();
+    assert_eq!(words(&sooner).len(), 4, "{sooner:?}");
+    for row in [Row::Unread, Row::Absent, pair(NOW), self::row(State::Closed(Closed::Completed))] {
+        assert_eq!(end_alone(&row, &TRIO, END), None, "it holds nothing that could end");
+    }
+}
+
+/// A row like that of [`pair`], of an order that claimed in a shared pool.
+fn shared_pair(end: u64) -> Row {
+    let Row::Present(mut order) = pair(end) else { unreachable!() };
+    if let State::Assigned(holding) = &mut order.state {
+        holding.terms.allocation = Allocation::Shared;
+    }
+    Row::Present(order)
+}
+
+#[test]
+fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
+    let row = shared_pair(END);
+    for plan in [
+        change(&row, &nothing_learnt()).unassign(),
+        change(&row, &nothing_learnt()).close(Closed::Completed),
+        end_alone(&row, &[("customer", 'c'), ("agent", 'b'), ("merchant", 'd')], END).unwrap(),
+    ] {
+        assert!(words(&plan).iter().all(|it| it.starts_with("end ")), "{plan:?}");
+    }
+
+    let (pool, terms) = (pool(), Terms { allocation: Allocation::Shared, ..Terms::of(&pool()) });
+    let wish = Wish { pool: &pool, expires_at: None, people: people(&TRIO) };
+    let (learnt, fresh) = (nothing_learnt(), vec![number(3)]);
+    let plan = change(&row, &learnt).assign(&wish, terms, at(END + 1000), fresh).unwrap();
+    assert_eq!(plan.writes.len(), 6, "{plan:?}");
+    assert!(plan.writes.iter().all(|it| matches!(it, Write::OpenRoute { .. })), "{plan:?}");
+}
+
+#[test]
+fn a_number_is_not_tried_again_for_somebody_who_would_dial_a_route_that_was_lost() {
+    let (row, pool) = (Row::Absent, pool());
+    let wish = Wish { pool: &pool, expires_at: None, people: people(&PAIR) };
+    let learnt = nothing_learnt();
+    let two = [1, 2].map(number);
+    let nobody_has_routes = needed(change(&row, &learnt), &wish);
+    assert_eq!(nobody_has_routes.pick(&two), Some(two.to_vec()));
+    assert_eq!(nobody_has_routes.pick(&two[..1]), None, "numbers of one order differ");
+
+    // The agent has a route on number 1: it may stand for the agent, whom the
+    // customer dials.
+    let mut learnt = nothing_learnt();
+    learnt.lost(&[Write::OpenRoute {
+        number: number(1),
+        caller: wish.people[1].caller.clone(),
+        connect_to: wish.people[0].phone.clone(),
+        shown: number(2),
+        expires_at: at(END),
+        reusable_at: at(END),
+        kept: false,
+    }]);
+    let swapped = [2, 1].map(number).to_vec();
+    assert_eq!(needed(change(&row, &learnt), &wish).pick(&two), Some(swapped));
+}

@@ -1,0 +1,283 @@
+//! The condition of each item of a transaction, fact by fact: with any one fact taken to
+//! hold always, or never, a scene on the tables ends otherwise than it should.
+
+use masking::{
+    Caller, Closed, Commit, Expects, Held, Holding, Number, Order, OrderId, Plan, Pool, PoolId,
+    Pools, Role, State, Terms, Timestamp, Unassigned, Write,
+};
+use masking_memory::{NumberRow, Tables, weakenings};
+use model::{Item, fact_name, without_fact};
+
+/// How long a route rests after its end.
+const MINUTE: u64 = 60;
+
+/// One item whose condition is weakened: which fact of it, and to what.
+pub(crate) type Weak = (Item, &'static str, bool);
+
+/// What a scene is played on.
+struct Stage {
+    tables: Tables,
+    weak: Option<Weak>,
+    /// So that each write of an order's row is a later one.
+    version: u64,
+    /// What ended otherwise than it should.
+    otherwise: Vec<&'static str>,
+}
+
+impl Stage {
+    /// A stage with one number that is free.
+    fn new(weak: Option<Weak>) -> Self {
+        let row = NumberRow { available_at: at(0), order_id: None, in_circulation: true };
+        let tables = Tables { numbers: [(number(), row)].into(), ..Tables::default() };
+        Self { tables, weak, version: 0, otherwise: Vec::new() }
+    }
+
+    fn commit(&mut self, plan: &Plan, now: Timestamp) -> Commit {
+        let commit = self.tables.judge(plan, now, |write, condition| match self.weak {
+            Some((item, fact, always)) if item == Item::of(plan.expects, write) => {
+                without_fact(condition, fact, always)
+            }
+            _ => condition,
+        });
+        if commit == Commit::Done {
+            self.tables.write(plan);
+        }
+        commit
+    }
+
+    /// An order makes this write at that moment, which should be possible or not.
+    fn write(&mut self, possible: bool, order_id: &str, now: u64, write: Write, why: &'static str) {
+        self.version += 1;
+        let order = order(order_id, self.version, unassigned());
+        let plan = Plan { expects: Expects::Free, ttl: at(0), order, writes: vec![write] };
+        let commit = self.commit(&plan, at(now));
+        let expected = if possible { Commit::Done } else { Commit::Lost(plan.writes) };
+        if commit != expected {
+            self.otherwise.push(why);
+        }
+    }
+
+    /// An order's row is written, which should be possible or not.
+    fn row(&mut self, possible: bool, expects: Expects, order: &Order, why: &'static str) {
+        let plan = Plan { expects, ttl: at(0), order: order.clone(), writes: Vec::new() };
+        let found = self.tables.order(&order.order_id);
+        let expected = if possible { Commit::Done } else { Commit::Moved(found) };
+        if self.commit(&plan, at(0)) != expected {
+            self.otherwise.push(why);
+        }
+    }
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn number() -> Number {
+    "+622150001".parse().expect("a number")
+}
+
+fn claim(until: u64) -> Write {
+    Write::ClaimNumber { number: number(), available_at: at(until) }
+}
+
+fn keep(until: u64) -> Write {
+    Write::KeepNumber { number: number(), available_at: at(until) }
+}
+
+fn release(until: u64) -> Write {
+    Write::ReleaseNumber { number: number(), available_at: at(until) }
+}
+
+fn customer() -> Caller {
+    Caller::from_stored("customer".to_owned())
+}
+
+/// The route of the customer to somebody, until then.
+fn open(kept: bool, until: u64) -> Write {
+    Write::OpenRoute {
+        number: number(),
+        caller: customer(),
+        connect_to: "+6281333334444".parse().expect("a phone"),
+        shown: "+622150002".parse().expect("a number"),
+        expires_at: at(until),
+        reusable_at: at(until + MINUTE),
+        kept,
+    }
+}
+
+fn end(at_second: u64) -> Write {
+    Write::EndRoute {
+        number: number(),
+        caller: customer(),
+        expires_at: at(at_second),
+        reusable_at: at(at_second + MINUTE),
+        strip: true,
+    }
+}
+
+fn order(order_id: &str, version: u64, state: State) -> Order {
+    let order_id = OrderId::parse(order_id).expect("an order id");
+    Order { order_id, version, revision: 1, pool: PoolId::parse("a"), state }
+}
+
+fn unassigned() -> State {
+    State::Unassigned(Unassigned::Told)
+}
+
+fn assigned() -> State {
+    let pools = Pools::parse(r#"[{"id":"a"}]"#).expect("pools");
+    let pool: &Pool = pools.named(None).expect("a pool");
+    let role = Role::parse("customer").expect("a role");
+    let held = Held { role, number: number(), caller: Some(customer()) };
+    let (terms, participants) = (Terms::of(pool), vec![held]);
+    State::Assigned(Holding { terms, participants, expires_at: at(0), waiting: false })
+}
+
+fn a_number_is_claimed_only_when_it_is_free(stage: &mut Stage) {
+    stage.write(true, "o-1", 10, claim(100), "it is free");
+    stage.write(false, "o-2", 99, claim(200), "it is taken");
+    stage.write(false, "o-1", 99, claim(200), "be it by the same order");
+    stage.write(true, "o-2", 100, claim(200), "it is free again");
+}
+
+fn a_number_is_claimed_only_while_it_is_in_circulation(stage: &mut Stage) {
+    let in_circulation = |stage: &mut Stage, value| {
+        stage.tables.numbers.get_mut(&number()).expect("a number").in_circulation = value;
+    };
+    in_circulation(stage, false);
+    stage.write(false, "o-1", 10, claim(100), "it was withdrawn");
+    in_circulation(stage, true);
+    stage.write(true, "o-1", 10, claim(100), "it is back");
+}
+
+fn a_number_is_kept_and_released_only_by_the_order_that_holds_it(stage: &mut Stage) {
+    stage.write(true, "o-1", 10, claim(100), "it is free");
+    stage.write(false, "o-2", 20, keep(200), "it is another order's");
+    stage.write(true, "o-1", 20, keep(200), "it is the order's");
+    stage.write(false, "o-2", 20, release(30), "it is another order's");
+    stage.write(true, "o-1", 20, release(30), "it is the order's");
+    stage.write(false, "o-1", 20, keep(200), "it is given back");
+}
+
+fn a_route_on_a_claimed_number_is_opened_only_when_it_is_new_or_reusable(stage: &mut Stage) {
+    stage.write(true, "o-1", 10, open(false, 40), "it is new");
+    stage.write(false, "o-2", 99, open(false, 200), "it is another order's");
+    stage.write(false, "o-1", 99, open(false, 200), "be it the order's own");
+    stage.write(true, "o-2", 40 + MINUTE, open(false, 200), "it is reusable");
+}
+
+fn a_route_on_a_kept_number_may_also_be_the_orders_own(stage: &mut Stage) {
+    stage.write(true, "o-1", 10, open(true, 40), "it is new");
+    stage.write(true, "o-1", 20, open(true, 40), "it is the order's own");
+    stage.write(false, "o-2", 99, open(true, 200), "it is another order's");
+    stage.write(true, "o-2", 40 + MINUTE, open(true, 200), "it is reusable");
+}
+
+fn a_route_is_ended_only_by_its_order(stage: &mut Stage) {
+    stage.write(false, "o-1", 10, end(10), "there is none");
+    stage.write(true, "o-1", 10, open(false, 40), "it is new");
+    stage.write(false, "o-2", 20, end(20), "it is another order's");
+    stage.write(true, "o-1", 20, end(20), "it is the order's own");
+}
+
+fn an_order_that_was_not_read_is_written_if_it_is_unassigned_and_older(stage: &mut Stage) {
+    let next = order("o-0", 3, assigned());
+    stage.row(true, Expects::Free, &next, "there is no row");
+    let cases = [
+        (true, 2, None, unassigned(), "it has no pool"),
+        (true, 2, Some("a"), unassigned(), "it has that pool"),
+        (false, 2, Some("b"), unassigned(), "it has another pool"),
+        (false, 3, Some("a"), unassigned(), "it is as new"),
+        (false, 4, Some("a"), unassigned(), "it is newer"),
+        (false, 2, Some("a"), State::Closed(Closed::Completed), "it is closed"),
+        (false, 2, Some("a"), assigned(), "it is assigned"),
+    ];
+    for (name, (possible, version, pool, state, why)) in ('a'..).zip(cases) {
+        let name = format!("o-{name}");
+        let mut row = order(&name, version, state);
+        row.pool = pool.and_then(PoolId::parse);
+        stage.row(true, Expects::Absent, &row, "there is no row");
+        stage.row(possible, Expects::Free, &order(&name, 3, assigned()), why);
+    }
+}
+
+fn an_order_that_was_read_is_written_only_if_it_is_as_it_was(stage: &mut Stage) {
+    let row = order("o-1", 1, unassigned());
+    stage.row(true, Expects::Absent, &row, "there is no row");
+    stage.row(false, Expects::Absent, &row, "there is one by now");
+    stage.row(true, Expects::Revision(1), &row, "it is as it was");
+    stage.row(false, Expects::Revision(1), &row, "each write raises the revision");
+    stage.row(true, Expects::Revision(2), &row, "it is as it was");
+}
+
+const SCENES: [fn(&mut Stage); 8] = [
+    a_number_is_claimed_only_when_it_is_free,
+    a_number_is_claimed_only_while_it_is_in_circulation,
+    a_number_is_kept_and_released_only_by_the_order_that_holds_it,
+    a_route_on_a_claimed_number_is_opened_only_when_it_is_new_or_reusable,
+    a_route_on_a_kept_number_may_also_be_the_orders_own,
+    a_route_is_ended_only_by_its_order,
+    an_order_that_was_not_read_is_written_if_it_is_unassigned_and_older,
+    an_order_that_was_read_is_written_only_if_it_is_as_it_was,
+];
+
+/// What ends otherwise than it should, in all scenes.
+fn play(weak: Option<Weak>) -> Vec<&'static str> {
+    let played = SCENES.iter().flat_map(|scene| {
+        let mut stage = Stage::new(weak);
+        scene(&mut stage);
+        stage.otherwise
+    });
+    played.collect()
+}
+
+/// Every fact of the condition of every item, to hold always and never.
+pub(crate) fn all_weak() -> Vec<Weak> {
+    let order_id = OrderId::parse("o-1").expect("an order id");
+    let plan = |expects| Plan {
+        expects,
+        order: order("o-1", 1, unassigned()),
+        ttl: at(0),
+        writes: Vec::new(),
+    };
+    let weak = |item| {
+        let write = match item {
+            Item::FirstRow | Item::ReadRow | Item::BlindRow => None,
+            Item::Claim => Some(claim(1)),
+            Item::Keep => Some(keep(1)),
+            Item::Release => Some(release(1)),
+            Item::FreshRoute => Some(open(false, 1)),
+            Item::KeptRoute => Some(open(true, 1)),
+            Item::EndedRoute => Some(end(1)),
+        };
+        let plan = match item {
+            Item::FirstRow => plan(Expects::Absent),
+            Item::ReadRow => plan(Expects::Revision(1)),
+            _ => plan(Expects::Free),
+        };
+        let condition = match &write {
+            Some(write) => write.condition(&order_id, at(0)),
+            None => plan.condition(),
+        };
+        assert_eq!(Item::of(plan.expects, write.as_ref()), item);
+        weakenings(&condition)
+            .into_iter()
+            .map(move |it| (item, fact_name(&it.fact), it.always))
+            .collect::<Vec<_>>()
+    };
+    Item::all().flat_map(weak).collect()
+}
+
+#[test]
+fn every_scene_ends_as_it_should() {
+    assert_eq!(play(None), [""; 0]);
+}
+
+#[test]
+fn with_any_fact_taken_out_some_scene_ends_otherwise() {
+    let all = all_weak();
+    assert_eq!(all.len(), 2 * 17, "{all:?}");
+    for weak in all {
+        assert_ne!(play(Some(weak)), [""; 0], "not missed: {weak:?}");
+    }
+}
