@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use masking::{CallerKey, Pools, Timestamp};
+use masking::{PhoneHashKey, Pools, Timestamp};
 use providers::ProviderSecret;
 
 fuzz_target!(|text: &str| {
-    let _ = (Pools::parse(text), CallerKey::parse(text));
+    let _ = (Pools::parse(text), PhoneHashKey::parse(text));
     let (secret, problems) = ProviderSecret::parse(text);
     if problems.is_empty() {
         assert_eq!(secret.updated(text), (secret.clone(), problems));

@@ -2,7 +2,7 @@
 //! transaction: a number comes, comes back and goes.
 
 use masking::{
-    Commit, Expects, Number, Order, OrderId, Plan, Pool, Pools, Provider, State, Timestamp,
+    Commit, ExpectedRow, Number, Order, OrderId, Plan, Pool, Pools, Provider, State, Timestamp,
     Unassigned, Write,
 };
 use masking_store::{Import, Numbers, Orders, TableNames, Withdrawal};
@@ -52,11 +52,11 @@ impl Tables {
             version: 1,
             revision: 1,
             pool: None,
-            state: State::Unassigned(Unassigned::Told),
+            state: State::Unassigned(Unassigned::ByEvent),
         };
         let claim = Write::ClaimNumber { number: number(), available_at: at(until) };
         let writes = vec![claim];
-        let plan = Plan { expects: Expects::Absent, ttl: at(0), order, writes };
+        let plan = Plan { expects: ExpectedRow::Absent, ttl: at(0), order, writes };
         let commit = self.orders.commit(&plan, at(now)).await.unwrap();
         let lost = matches!(commit, Commit::Lost(_));
         assert!(lost || commit == Commit::Done, "{commit:?}");

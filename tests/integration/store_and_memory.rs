@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use masking::{
-    Allocation, Caller, Closed, Commit, Expects, Held, Holding, Number, Order, OrderId, Plan,
-    PoolId, Role, Row, State, Terms, Timestamp, Unassigned, Write,
+    Allocation, ClaimTerms, Closed, Commit, ExpectedRow, HeldNumber, Holding, KnownRow, Number,
+    Order, OrderId, PhoneHash, Plan, PoolId, Role, State, Timestamp, Unassigned, Write,
 };
 use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
 use masking_store::{Orders, TableNames};
@@ -26,7 +26,7 @@ const CALLERS: [&str; 2] = ["one", "other"];
 const MOMENTS: std::ops::Range<u64> = 0..4;
 
 /// A row of routes: its key, and what it holds.
-type RouteEntry = ((Number, Caller), RouteRow);
+type RouteEntry = ((Number, PhoneHash), RouteRow);
 
 fn order_id() -> impl Strategy<Value = OrderId> {
     prop::sample::select(&ORDERS).prop_map(|it| OrderId::parse(it).unwrap())
@@ -40,8 +40,8 @@ fn number() -> impl Strategy<Value = Number> {
     prop::sample::select(&NUMBERS).prop_map(|it| it.parse().unwrap())
 }
 
-fn caller() -> impl Strategy<Value = Caller> {
-    prop::sample::select(&CALLERS).prop_map(|it| Caller::from_stored(it.to_owned()))
+fn caller() -> impl Strategy<Value = PhoneHash> {
+    prop::sample::select(&CALLERS).prop_map(|it| PhoneHash::from_stored(it.to_owned()))
 }
 
 fn phone() -> impl Strategy<Value = masking::Phone> {
@@ -53,7 +53,7 @@ fn moment() -> impl Strategy<Value = Timestamp> {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    let held = (number(), prop::option::of(caller())).prop_map(|(number, caller)| Held {
+    let held = (number(), prop::option::of(caller())).prop_map(|(number, caller)| HeldNumber {
         role: Role::parse("agent").unwrap(),
         number,
         caller,
@@ -62,13 +62,16 @@ fn state() -> impl Strategy<Value = State> {
     let holding =
         (allocation, 0..3_u64, prop::collection::vec(held, 0..3), moment(), any::<bool>())
             .prop_map(|(allocation, seconds, participants, expires_at, waiting)| {
-                let terms =
-                    Terms { allocation, cooldown_seconds: seconds, grace_seconds: seconds + 1 };
+                let terms = ClaimTerms {
+                    allocation,
+                    cooldown_seconds: seconds,
+                    grace_seconds: seconds + 1,
+                };
                 State::Assigned(Holding { terms, participants, expires_at, waiting })
             });
     prop_oneof![
         holding,
-        Just(State::Unassigned(Unassigned::Told)),
+        Just(State::Unassigned(Unassigned::ByEvent)),
         Just(State::Unassigned(Unassigned::Expired)),
         Just(State::Closed(Closed::Completed)),
         Just(State::Closed(Closed::Cancelled)),
@@ -144,7 +147,7 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 /// The item of a write: its number, and the caller if it is a route.
-fn item(write: &Write) -> (Number, Option<Caller>) {
+fn item(write: &Write) -> (Number, Option<PhoneHash>) {
     match write {
         Write::ClaimNumber { number, .. }
         | Write::KeepNumber { number, .. }
@@ -158,9 +161,9 @@ fn item(write: &Write) -> (Number, Option<Caller>) {
 /// Any plan for the order `o-1`, with no item twice.
 fn plan() -> impl Strategy<Value = Plan> {
     let expects = prop_oneof![
-        Just(Expects::Free),
-        Just(Expects::Absent),
-        (0..4_u64).prop_map(Expects::Revision)
+        Just(ExpectedRow::Free),
+        Just(ExpectedRow::Absent),
+        (0..4_u64).prop_map(ExpectedRow::Revision)
     ];
     (expects, order(), moment(), prop::collection::vec(write(), 0..4)).prop_map(
         |(expects, order, ttl, mut writes)| {
@@ -211,8 +214,8 @@ fn import(dynamodb: &cloud::Tables, tables: &Tables) {
 async fn write_order(orders: &Orders, order: &Order) {
     for revision in 1..=order.revision {
         let expects = match revision {
-            1 => Expects::Absent,
-            next => Expects::Revision(next - 1),
+            1 => ExpectedRow::Absent,
+            next => ExpectedRow::Revision(next - 1),
         };
         let (order, ttl) = (order.clone(), Timestamp::from_seconds(0));
         let plan = Plan { expects, order, ttl, writes: Vec::new() };
@@ -224,7 +227,7 @@ async fn write_order(orders: &Orders, order: &Order) {
 async fn export(dynamodb: &cloud::Tables, orders: &Orders) -> Tables {
     let mut tables = Tables::default();
     let order_id = OrderId::parse("o-1").unwrap();
-    if let Row::Present(order) = orders.order(&order_id).await.unwrap() {
+    if let KnownRow::Present(order) = orders.order(&order_id).await.unwrap() {
         tables.orders.insert(order_id, OrderRow(Arc::new(order)));
     }
     let order_id = |it: &str| OrderId::parse(it).unwrap();
@@ -242,7 +245,7 @@ async fn export(dynamodb: &cloud::Tables, orders: &Orders) -> Tables {
     for row in dynamodb.rows("RoutesTable") {
         let field = |name| text(&row, name).unwrap();
         tables.routes.insert(
-            (field("number").parse().unwrap(), Caller::from_stored(field("caller").to_owned())),
+            (field("number").parse().unwrap(), PhoneHash::from_stored(field("caller").to_owned())),
             RouteRow {
                 connect_to: text(&row, "connect_to").map(|it| it.parse().unwrap()),
                 caller_id: field("caller_id").parse().unwrap(),
@@ -285,7 +288,7 @@ fn any_plan_ends_the_same_on_dynamodb_and_in_memory_and_leaves_the_same_rows() {
         let commit = runtime.block_on(compare(tables, &plan, now));
         let word = match commit {
             Commit::Done => "done",
-            Commit::Moved(Row::Present(_)) => "moved to another row",
+            Commit::Moved(KnownRow::Present(_)) => "moved to another row",
             Commit::Moved(_) => "moved to none",
             Commit::Lost(_) => "lost",
             Commit::Busy => "busy",

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use masking::{CallerKey, Phone, Timestamp};
+use masking::{Phone, PhoneHashKey, Timestamp};
 use serde_json::{Value, json};
 
 use crate::rows::{Row, amount, participants, text, word};
@@ -223,12 +223,12 @@ impl Findings<'_> {
 
 /// The phones, each by the hash that stands for it in the tables.
 pub fn by_caller(
-    key: &CallerKey,
+    key: &PhoneHashKey,
     phones: impl IntoIterator<Item = String>,
 ) -> BTreeMap<String, String> {
     let hashed = phones.into_iter().filter_map(|text| {
         let phone: Phone = text.parse().ok()?;
-        Some((key.caller(&phone).as_str().to_owned(), text))
+        Some((key.hash(&phone).as_str().to_owned(), text))
     });
     hashed.collect()
 }

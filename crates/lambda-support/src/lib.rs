@@ -10,4 +10,4 @@ pub mod sqs;
 
 pub use self::clock::Clock;
 pub use self::errors::{AwsError, Chain};
-pub use self::secret::{Parse, Secret};
+pub use self::secret::{CachedSecret, Parse};

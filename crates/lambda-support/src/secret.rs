@@ -21,7 +21,7 @@ pub type Parse<T> = fn(last: Option<&T>, text: &str) -> Result<T, String>;
 
 /// A secret and what was made of its text.
 #[derive(Debug)]
-pub struct Secret<T> {
+pub struct CachedSecret<T> {
     client: Client,
     id: String,
     parse: Parse<T>,
@@ -36,7 +36,7 @@ struct Last<T> {
     read_at: Option<Instant>,
 }
 
-impl<T: Clone> Secret<T> {
+impl<T: Clone> CachedSecret<T> {
     /// The secret of that name or ARN.
     pub fn new(client: Client, id: impl Into<String>, parse: Parse<T>) -> Self {
         let last = Mutex::new(Last { value: None, text: None, read_at: None });

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use masking::{
-    Caller, Commit, Condition, Number, Order, OrderId, Phone, Plan, Route, Row, Timestamp, Write,
+    Commit, Condition, KnownRow, Number, Order, OrderId, Phone, PhoneHash, Plan, Route, Timestamp,
+    Write,
 };
 
 pub use crate::condition::{Weakened, weakenings};
@@ -53,7 +54,7 @@ pub struct Tables {
     /// Numbers.
     pub numbers: BTreeMap<Number, NumberRow>,
     /// Routes.
-    pub routes: BTreeMap<(Number, Caller), RouteRow>,
+    pub routes: BTreeMap<(Number, PhoneHash), RouteRow>,
 }
 
 impl From<&RouteRow> for Route {
@@ -70,9 +71,9 @@ impl From<&RouteRow> for Route {
 
 impl Tables {
     /// The row of an order: `masking_store::Orders::order`.
-    pub fn order(&self, order_id: &OrderId) -> Row {
+    pub fn order(&self, order_id: &OrderId) -> KnownRow {
         let row = self.orders.get(order_id);
-        row.map_or(Row::Absent, |row| Row::Present(Order::clone(&row.0)))
+        row.map_or(KnownRow::Absent, |row| KnownRow::Present(Order::clone(&row.0)))
     }
 
     /// Writes a plan whole, or nothing of it: `masking_store::Orders::commit`.

@@ -83,7 +83,7 @@ impl Term {
                 named("#revision = :read", "#revision", "revision"),
             ),
             (Fact::Unassigned, _) => valued(
-                (":unassigned", string(StateKind::Unassigned(Unassigned::Told).as_str())),
+                (":unassigned", string(StateKind::Unassigned(Unassigned::ByEvent).as_str())),
                 named("#state = :unassigned", "#state", "state"),
             ),
             (Fact::VersionBelow(version), _) => valued(

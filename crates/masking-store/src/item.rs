@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use masking::{
-    Allocation, Caller, Held, Holding, Number, Order, OrderId, Phone, PoolId, Role, Route, State,
-    StateKind, Terms, Timestamp,
+    Allocation, ClaimTerms, HeldNumber, Holding, Number, Order, OrderId, Phone, PhoneHash, PoolId,
+    Role, Route, State, StateKind, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -65,7 +65,7 @@ pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
             let allocation = item.allocation.as_deref().and_then(Allocation::parse);
             let allocation = allocation.ok_or_else(|| malformed("allocation"))?;
             State::Assigned(Holding {
-                terms: Terms {
+                terms: ClaimTerms {
                     allocation,
                     cooldown_seconds: item
                         .cooldown_seconds
@@ -76,10 +76,10 @@ pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
                     .participants
                     .into_iter()
                     .map(|it| {
-                        Some(Held {
+                        Some(HeldNumber {
                             role: Role::parse(&it.role)?,
                             number: it.number.parse().ok()?,
-                            caller: it.caller.map(Caller::from_stored),
+                            caller: it.caller.map(PhoneHash::from_stored),
                         })
                     })
                     .collect::<Option<_>>()
@@ -135,7 +135,7 @@ pub(crate) fn order_attributes(
     ]
 }
 
-fn participant_attribute(held: &Held) -> AttributeValue {
+fn participant_attribute(held: &HeldNumber) -> AttributeValue {
     let mut fields = HashMap::from([
         ("role".to_owned(), string(held.role.as_str())),
         ("number".to_owned(), string(held.number.as_str())),

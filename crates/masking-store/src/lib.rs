@@ -24,6 +24,6 @@ mod orders;
 mod routes;
 
 pub use self::error::StoreError;
-pub use self::numbers::{FreePage, Import, NumberRow, Numbers, PageKey, Withdrawal};
+pub use self::numbers::{FreePage, Import, Numbers, PageKey, PoolNumber, Withdrawal};
 pub use self::orders::{Orders, TableNames};
 pub use self::routes::Routes;

@@ -39,7 +39,7 @@ pub struct PageKey(Item);
 
 /// A number of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NumberRow {
+pub struct PoolNumber {
     /// The number.
     pub number: Number,
     /// When it is free.
@@ -75,7 +75,7 @@ pub enum Withdrawal {
 /// `BatchGetItem` takes no more keys at once.
 const BATCH: usize = 100;
 const BATCH_READ: &str = "BatchGetItem on Numbers";
-/// How often keys are asked for that DynamoDB leaves unprocessed. With the pauses between
+/// How often keys are requested that DynamoDB leaves unprocessed. With the pauses between
 /// them, which double, that takes a second and a half.
 const MOST_REQUESTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -124,12 +124,12 @@ impl Numbers {
     }
 
     /// Reads every number that a pool may hand out, free or not, as the index shows it.
-    pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<NumberRow>, StoreError> {
+    pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<PoolNumber>, StoreError> {
         let shards = (0..pool.shards).map(|shard| self.in_shard(pool, shard));
         Ok(try_join_all(shards).await?.into_iter().flatten().collect())
     }
 
-    async fn in_shard(&self, pool: &Pool, shard: u64) -> Result<Vec<NumberRow>, StoreError> {
+    async fn in_shard(&self, pool: &Pool, shard: u64) -> Result<Vec<PoolNumber>, StoreError> {
         let mut rows = Vec::new();
         let mut items = self
             .client
@@ -149,7 +149,7 @@ impl Numbers {
 
     /// Reads the rows of these numbers, strongly consistent; numbers without a row
     /// are left out.
-    pub async fn rows(&self, numbers: &[Number]) -> Result<Vec<NumberRow>, StoreError> {
+    pub async fn rows(&self, numbers: &[Number]) -> Result<Vec<PoolNumber>, StoreError> {
         let mut rows = Vec::new();
         for chunk in numbers.chunks(BATCH) {
             rows.extend(self.batch(chunk).await?);
@@ -158,19 +158,19 @@ impl Numbers {
     }
 
     /// Reads one batch. What DynamoDB leaves of it, which it does when it is busy, is
-    /// asked for again.
-    async fn batch(&self, numbers: &[Number]) -> Result<Vec<NumberRow>, StoreError> {
+    /// requested again.
+    async fn batch(&self, numbers: &[Number]) -> Result<Vec<PoolNumber>, StoreError> {
         let mut rows = Vec::new();
         let mut pause = FIRST_PAUSE;
-        let mut asked = HashMap::from([(self.table.clone(), consistent(numbers)?)]);
+        let mut keys = HashMap::from([(self.table.clone(), consistent(numbers)?)]);
         for _ in 0..MOST_REQUESTS {
-            let request = self.client.batch_get_item().set_request_items(Some(asked));
+            let request = self.client.batch_get_item().set_request_items(Some(keys));
             let answer = request.send().await.map_err(StoreError::of(BATCH_READ))?;
             for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 rows.push(row(item)?);
             }
-            asked = answer.unprocessed_keys.unwrap_or_default();
-            if asked.is_empty() {
+            keys = answer.unprocessed_keys.unwrap_or_default();
+            if keys.is_empty() {
                 return Ok(rows);
             }
             tokio::time::sleep(pause).await;
@@ -286,9 +286,9 @@ fn consistent(numbers: &[Number]) -> Result<KeysAndAttributes, StoreError> {
         .map_err(StoreError::not_sent(BATCH_READ))
 }
 
-fn row(item: Item) -> Result<NumberRow, StoreError> {
+fn row(item: Item) -> Result<PoolNumber, StoreError> {
     let item: NumberItem = read(item, "Numbers")?;
-    Ok(NumberRow {
+    Ok(PoolNumber {
         number: item
             .number
             .parse()

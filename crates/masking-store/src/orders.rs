@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use masking::{Caller, Commit, Number, OrderId, Plan, Row, Timestamp, Write};
+use masking::{Commit, KnownRow, Number, OrderId, PhoneHash, Plan, Timestamp, Write};
 
 use crate::StoreError;
 use crate::condition::{Key, conditioned};
@@ -43,7 +43,7 @@ impl Orders {
 
     /// Reads the row of an order. Strongly consistent: what is decided from an
     /// older row is refused by its revision, and would be tried in vain.
-    pub async fn order(&self, order_id: &OrderId) -> Result<Row, StoreError> {
+    pub async fn order(&self, order_id: &OrderId) -> Result<KnownRow, StoreError> {
         let answer = self
             .client
             .get_item()
@@ -53,7 +53,7 @@ impl Orders {
             .send()
             .await
             .map_err(StoreError::of("GetItem on Orders"))?;
-        answer.item.map_or(Ok(Row::Absent), |item| read_order(item).map(Row::Present))
+        answer.item.map_or(Ok(KnownRow::Absent), |item| read_order(item).map(KnownRow::Present))
     }
 
     /// Makes the first request, which opens the connection: see [`Routes::warm_up`].
@@ -89,7 +89,9 @@ impl Orders {
             Some(Refusal::TransactionCanceledException(cancelled)) => {
                 let reasons = cancelled.cancellation_reasons();
                 match reasons.first().filter(|order| is_condition(order)).map(|it| &it.item) {
-                    Some(Some(item)) => Ok(Commit::Moved(Row::Present(read_order(item.clone())?))),
+                    Some(Some(item)) => {
+                        Ok(Commit::Moved(KnownRow::Present(read_order(item.clone())?)))
+                    }
                     Some(None) => self.order(&plan.order.order_id).await.map(Commit::Moved),
                     None => lost_or_busy(plan, reasons),
                 }
@@ -181,7 +183,7 @@ impl Orders {
     fn route_update(
         &self,
         number: &Number,
-        caller: &Caller,
+        caller: &PhoneHash,
         expires_at: Timestamp,
         reusable_at: Timestamp,
     ) -> UpdateBuilder {
@@ -233,7 +235,7 @@ fn unplanned(reason: &CancellationReason) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use masking::{Expects, Order, State, Unassigned};
+    use masking::{ExpectedRow, Order, State, Unassigned};
 
     use super::*;
 
@@ -249,10 +251,10 @@ mod tests {
             version: 1,
             revision: 1,
             pool: None,
-            state: State::Unassigned(Unassigned::Told),
+            state: State::Unassigned(Unassigned::ByEvent),
         };
         let writes = vec![keep("+622150001"), keep("+622150002")];
-        Plan { expects: Expects::Absent, order, ttl: at(1), writes }
+        Plan { expects: ExpectedRow::Absent, order, ttl: at(1), writes }
     }
 
     /// What is made of these reasons: of the order's row, then of the two writes.

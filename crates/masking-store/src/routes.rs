@@ -1,7 +1,7 @@
 //! The routes table, as a call reads it.
 
 use aws_sdk_dynamodb::Client;
-use masking::{Caller, Number, Route};
+use masking::{Number, PhoneHash, Route};
 
 use crate::StoreError;
 use crate::item::{read_route, string};
@@ -26,7 +26,7 @@ impl Routes {
     pub async fn route(
         &self,
         number: &Number,
-        caller: &Caller,
+        caller: &PhoneHash,
     ) -> Result<Option<Route>, StoreError> {
         let answer = self
             .client

@@ -4,7 +4,7 @@ use crate::{NotE164, Number, Phone, Timestamp};
 
 /// What a provider says about who is calling.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallerId {
+pub enum CallingParty {
     /// The caller's phone.
     Shown(Phone),
     /// The caller withheld it: nothing, a word, or the digits that stand for a word.
@@ -19,7 +19,7 @@ pub enum CallerId {
 const WORDS_AS_DIGITS: [&str; 6] =
     ["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+7748283"];
 
-impl CallerId {
+impl CallingParty {
     /// Reads the caller as the provider wrote it.
     pub fn parse(text: &str) -> Result<Self, NotE164> {
         let text = text.trim();
@@ -117,12 +117,12 @@ mod tests {
                 .into_iter()
                 .chain(WORDS_AS_DIGITS)
         {
-            assert_eq!(CallerId::parse(text), Ok(CallerId::Withheld), "{text}");
+            assert_eq!(CallingParty::parse(text), Ok(CallingParty::Withheld), "{text}");
         }
         let phone: Phone = "+6281211112222".parse().unwrap();
-        assert_eq!(CallerId::parse("+6281211112222"), Ok(CallerId::Shown(phone)));
+        assert_eq!(CallingParty::parse("+6281211112222"), Ok(CallingParty::Shown(phone)));
         for text in ["12345678", "+1234567", "+"] {
-            assert_eq!(CallerId::parse(text), Err(NotE164), "{text}");
+            assert_eq!(CallingParty::parse(text), Err(NotE164), "{text}");
         }
     }
 

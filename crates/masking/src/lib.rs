@@ -17,31 +17,32 @@
 //!
 //! The way of an order event: [`OrderEvent::parse`], then an [`Attempt`], which decides
 //! against the order's row, makes a [`Plan`] of what to write, and says what to do until
-//! the row has taken the event in. The way of a call: [`CallerId::parse`], the route's
+//! the row has taken the event in. The way of a call: [`CallingParty::parse`], the route's
 //! row, [`answer`].
 
 mod call;
-mod caller;
 pub mod field;
 mod order;
 mod phone;
+mod phone_hash;
 mod pool;
 mod time;
 
-pub use self::call::{Answer, CallerId, Reason, Route, answer};
-pub use self::caller::{Caller, CallerKey};
+pub use self::call::{Answer, CallingParty, Reason, Route, answer};
 pub use self::field::Invalid;
-pub use self::order::announcement::{Announcement, NumberOf, ReleaseReason};
+pub use self::order::announcement::{Announcement, ParticipantNumber, ReleaseReason};
 pub use self::order::attempt::{Attempt, Outcome, Task};
 pub use self::order::condition::{Condition, Fact};
-pub use self::order::decide::{Asked, Ignored, Wish};
+pub use self::order::decide::{AssignmentRequest, Ignored, OrderRequest};
 pub use self::order::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
 pub use self::order::plan::NumbersNeeded;
 pub use self::order::row::{
-    Closed, Held, HeldRoute, Holding, Order, Person, Row, State, StateKind, Terms, Unassigned,
+    ClaimTerms, Closed, HeldNumber, HeldRoute, Holding, KnownRow, Order, Person, State, StateKind,
+    Unassigned,
 };
-pub use self::order::transaction::{Commit, Expects, Plan, Write};
+pub use self::order::transaction::{Commit, ExpectedRow, Plan, Write};
 pub use self::phone::{NotE164, Number, Phone};
+pub use self::phone_hash::{PhoneHash, PhoneHashKey};
 pub use self::pool::message::PoolMessage;
 pub use self::pool::{Allocation, NumberType, Pool, PoolId, Pools, Provider};
 pub use self::time::Timestamp;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lambda_support::Clock;
 use masking::{
-    Announcement, Asked, Attempt, Ignored, Invalid, Number, NumbersNeeded, OrderId, Outcome, Pool,
-    Task, Timestamp,
+    Announcement, Attempt, Ignored, Invalid, Number, NumbersNeeded, OrderId, OrderRequest, Outcome,
+    Pool, Task, Timestamp,
 };
 use masking_store::{Orders, StoreError};
 
@@ -17,7 +17,7 @@ pub struct Step<'a> {
     /// The version of the event.
     pub version: u64,
     /// What it asks.
-    pub asked: Asked<'a>,
+    pub request: OrderRequest<'a>,
 }
 
 /// What came of an event.
@@ -87,7 +87,7 @@ pub async fn apply(
     blind: bool,
     candidates: &impl Candidates,
 ) -> Result<Applied, NotApplied> {
-    let mut attempt = Attempt::new(step.order_id, step.version, &step.asked, blind);
+    let mut attempt = Attempt::new(step.order_id, step.version, &step.request, blind);
     loop {
         match attempt.next(Timestamp::from_seconds(clock.unix_seconds())) {
             Task::ReadRow => attempt.saw(orders.order(step.order_id).await?),

@@ -6,13 +6,13 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// A credential. It can't be printed.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub(crate) struct Credential(String);
 
 /// Credentials of which any one is good, so that they can be rotated. Never empty.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Tokens(Vec<Secret>);
+pub struct Tokens(Vec<Credential>);
 
-impl Secret {
+impl Credential {
     pub(crate) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -24,23 +24,23 @@ impl Secret {
 
 impl Tokens {
     /// Takes a list of credentials; none is made of an empty list.
-    pub(crate) fn new(tokens: Vec<Secret>) -> Option<Self> {
+    pub(crate) fn new(tokens: Vec<Credential>) -> Option<Self> {
         (!tokens.is_empty()).then_some(Self(tokens))
     }
 
     /// Whether the given token is one of these. Takes as long for a wrong one as
     /// for a right one; only the length, no secret of a random token, may show.
     pub(crate) fn matches_any(&self, given: &str) -> bool {
-        let matches = |token: &Secret| token.0.as_bytes().ct_eq(given.as_bytes());
+        let matches = |token: &Credential| token.0.as_bytes().ct_eq(given.as_bytes());
         self.0.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Secret> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Credential> {
         self.0.iter()
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(hidden)")
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn tokens(texts: &[&str]) -> Tokens {
-        Tokens::new(texts.iter().map(|text| Secret::new(text)).collect()).unwrap()
+        Tokens::new(texts.iter().map(|text| Credential::new(text)).collect()).unwrap()
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn no_credential_is_printed() {
-        let printed = format!("{:?} {:?}", Secret::new("bearer-1"), tokens(&["bearer-1"]));
+        let printed = format!("{:?} {:?}", Credential::new("bearer-1"), tokens(&["bearer-1"]));
         assert_eq!(printed, "Secret(hidden) Tokens(1 hidden)");
     }
 }

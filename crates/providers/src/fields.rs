@@ -5,7 +5,7 @@ use masking::{Invalid, field};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use crate::credential::{Secret, Tokens};
+use crate::credential::{Credential, Tokens};
 
 /// The fields of a JSON object.
 pub(crate) type Fields = Map<String, Value>;
@@ -51,10 +51,10 @@ pub(crate) fn tokens(part: &Fields, name: &str) -> Result<Option<Tokens>, Invali
         return Ok(None);
     }
     let token = |value: &Value| match value {
-        Value::String(token) if !token.is_empty() => Some(Secret::new(token)),
+        Value::String(token) if !token.is_empty() => Some(Credential::new(token)),
         _ => None,
     };
-    let tokens: Option<Vec<Secret>> = field::list(part, name)?.iter().map(token).collect();
+    let tokens: Option<Vec<Credential>> = field::list(part, name)?.iter().map(token).collect();
     match tokens {
         Some(tokens) => Ok(Tokens::new(tokens)),
         None => Err(Invalid::new(name, "must hold strings, none of them empty")),

@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::credential::Secret;
+use crate::credential::Credential;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ pub(crate) struct Http {
     pub(crate) base: Url,
     pub(crate) user: String,
     /// While a password is being exchanged, there are two.
-    pub(crate) passwords: Vec<Secret>,
+    pub(crate) passwords: Vec<Credential>,
     /// Where an error body has the provider's code, as a JSON pointer.
     pub(crate) code_at: &'static str,
 }

@@ -1,8 +1,8 @@
 //! The function: what it works with, made once while it starts.
 
 use lambda_support::sqs::SourceQueue;
-use lambda_support::{Clock, Secret};
-use masking::{CallerKey, Pools, Timestamp};
+use lambda_support::{CachedSecret, Clock};
+use masking::{PhoneHashKey, Pools, Timestamp};
 use masking_store::{Numbers, Orders};
 use order_events::Intake;
 
@@ -22,7 +22,7 @@ pub struct AssignNumbers {
     /// To write a step of an order.
     pub(crate) orders: Orders,
     /// The key of the caller hash; nothing while it can't be read.
-    pub(crate) caller_key: Secret<CallerKey>,
+    pub(crate) caller_key: CachedSecret<PhoneHashKey>,
     pub(crate) intake: Intake,
     pub(crate) low_water: LowWater,
     pub(crate) waits: AnnouncedWaits,
@@ -45,8 +45,8 @@ impl AssignNumbers {
             numbers: Numbers::new(dynamodb.clone(), &settings.tables.numbers),
             rosters: Rosters::default(),
             orders: Orders::new(dynamodb, settings.tables),
-            caller_key: Secret::new(secrets, settings.service_secret, |_, text| {
-                CallerKey::parse(text).map_err(|error| error.to_string())
+            caller_key: CachedSecret::new(secrets, settings.service_secret, |_, text| {
+                PhoneHashKey::parse(text).map_err(|error| error.to_string())
             }),
             intake: Intake::new(queue, sqs.clone(), settings.number_events_queue_url),
             low_water: LowWater::new(sqs, settings.refill_queue_url, clock.clone()),

@@ -3,7 +3,8 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::sqs::{self, Delivery, Fate};
 use masking::{
-    Announcement, Asked, Assignment, CallerKey, EventKind, Invalid, OrderEvent, Person, Pool, Wish,
+    Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderRequest,
+    Person, PhoneHashKey, Pool,
 };
 use order_events::{Intake, Step, Verdict, apply, refusal};
 
@@ -30,7 +31,7 @@ impl AssignNumbers {
 /// What the events of one batch share.
 struct Batch<'a> {
     function: &'a AssignNumbers,
-    caller_key: Option<CallerKey>,
+    caller_key: Option<PhoneHashKey>,
     stock: Stock<'a>,
 }
 
@@ -101,12 +102,16 @@ impl<'a> Batch<'a> {
         };
         let people = assignment.participants.iter().map(|participant| Person {
             role: participant.role.clone(),
-            caller: caller_key.caller(&participant.phone),
+            caller: caller_key.hash(&participant.phone),
             phone: participant.phone.clone(),
         });
-        let wish = Wish { pool, expires_at: assignment.expires_at, people: people.collect() };
-        let step =
-            Step { order_id: &event.order_id, version: event.version, asked: Asked::Assign(wish) };
+        let request =
+            AssignmentRequest { pool, expires_at: assignment.expires_at, people: people.collect() };
+        let step = Step {
+            order_id: &event.order_id,
+            version: event.version,
+            request: OrderRequest::Assign(request),
+        };
 
         let (orders, clock) = (&self.function.orders, &self.function.clock);
         let applied = apply(orders, clock, &step, true, &self.stock).await;

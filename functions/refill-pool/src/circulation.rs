@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use masking::{Allocation, Number, Pool, Timestamp};
-use masking_store::NumberRow;
+use masking_store::PoolNumber;
 
 /// When each number of a pool is free. Withdrawn numbers are not among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Circulation {
     }
 
     /// Takes over the row of a number, which knows better than the index.
-    pub(crate) fn update(&mut self, row: &NumberRow) {
+    pub(crate) fn update(&mut self, row: &PoolNumber) {
         if row.in_circulation {
             self.insert(row.number.clone(), row.available_at);
         } else {
@@ -46,8 +46,8 @@ impl Circulation {
     }
 }
 
-impl FromIterator<NumberRow> for Circulation {
-    fn from_iter<T: IntoIterator<Item = NumberRow>>(rows: T) -> Self {
+impl FromIterator<PoolNumber> for Circulation {
+    fn from_iter<T: IntoIterator<Item = PoolNumber>>(rows: T) -> Self {
         Self(rows.into_iter().map(|row| (row.number, row.available_at)).collect())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
-use lambda_support::{Chain, Clock, Secret};
+use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
 use masking_store::{Numbers, StoreError};
 use providers::ProviderSecret;
@@ -20,7 +20,7 @@ pub struct RefillPool {
     pub(crate) pools: Pools,
     pub(crate) numbers: Numbers,
     /// The accounts that rent numbers.
-    pub(crate) providers: Secret<Arc<ProviderSecret>>,
+    pub(crate) providers: CachedSecret<Arc<ProviderSecret>>,
     /// The client of the providers' APIs.
     pub(crate) http: reqwest::Client,
     pub(crate) stack_name: String,
@@ -46,7 +46,7 @@ impl RefillPool {
         Self {
             pools: settings.pools,
             numbers: Numbers::new(dynamodb, settings.numbers_table),
-            providers: Secret::new(secrets, settings.provider_secret, |last, text| {
+            providers: CachedSecret::new(secrets, settings.provider_secret, |last, text| {
                 Ok(ProviderSecret::read(last, text))
             }),
             http,

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use masking::{Number, Provider};
-use masking_store::NumberRow;
+use masking_store::PoolNumber;
 use providers::{Listing, Owned};
 
 use crate::circulation::Circulation;
@@ -35,7 +35,7 @@ pub(crate) fn numbers_to_read(indexed: &Circulation, listing: &Listing) -> Vec<N
 pub(crate) fn reconcile(
     provider: Provider,
     indexed: Circulation,
-    rows: Vec<NumberRow>,
+    rows: Vec<PoolNumber>,
     listing: &Listing,
 ) -> Reconciliation {
     let owned: HashSet<&Number> = listing.numbers.iter().map(|owned| &owned.number).collect();
@@ -78,8 +78,8 @@ mod tests {
         Listing { cut_short: Some(error), ..whole(digits) }
     }
 
-    fn row(digit: u8, provider: Provider) -> NumberRow {
-        NumberRow {
+    fn row(digit: u8, provider: Provider) -> PoolNumber {
+        PoolNumber {
             number: number(digit),
             available_at: Timestamp::from_seconds(digit.into()),
             in_circulation: true,
@@ -94,7 +94,7 @@ mod tests {
     #[track_caller]
     fn check(
         indexed: &[u8],
-        rows: Vec<NumberRow>,
+        rows: Vec<PoolNumber>,
         listing: &Listing,
         in_circulation: &[u8],
         add: &[u8],
@@ -126,7 +126,7 @@ mod tests {
     fn the_rows_know_better_than_the_index() {
         check(&[], vec![row(1, Provider::Twilio)], &whole(&[1]), &[1], &[], &[]);
         let stale =
-            NumberRow { available_at: Timestamp::from_seconds(9), ..row(1, Provider::Manual) };
+            PoolNumber { available_at: Timestamp::from_seconds(9), ..row(1, Provider::Manual) };
         let indexed = Circulation::from_iter([stale]);
         let rows = vec![row(1, Provider::Twilio)];
         let reconciled = reconcile(Provider::Twilio, indexed, rows, &whole(&[1]));
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_withdrawn_number_that_the_account_has_stays_put_aside() {
-        let withdrawn = NumberRow { in_circulation: false, ..row(1, Provider::Twilio) };
+        let withdrawn = PoolNumber { in_circulation: false, ..row(1, Provider::Twilio) };
         for indexed in [&[1][..], &[]] {
             check(indexed, vec![withdrawn.clone()], &whole(&[1]), &[], &[], &[]);
         }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_came_from_elsewhere_is_not_lost() {
         let of_a_provider_that_is_not_known =
-            NumberRow { provider: None, ..row(3, Provider::Exotel) };
+            PoolNumber { provider: None, ..row(3, Provider::Exotel) };
         let rows = vec![
             row(1, Provider::Manual),
             row(2, Provider::Exotel),

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::Clock;
 use lambda_support::sqs::{self, Fate, SourceQueue};
-use masking::{Asked, Closed, EventKind, Invalid};
+use masking::{Closed, EventKind, Invalid, OrderRequest};
 use masking_store::Orders;
 use order_events::{Intake, NoCandidates, Step, Verdict, apply};
 
@@ -54,15 +54,15 @@ impl ReleaseNumbers {
             Ok(event) => event,
             Err(why) => return Verdict::refuse(why),
         };
-        let asked = match event.kind {
-            EventKind::AgentUnassigned => Asked::Unassign,
-            EventKind::Completed => Asked::Close(Closed::Completed),
-            EventKind::Cancelled => Asked::Close(Closed::Cancelled),
+        let request = match event.kind {
+            EventKind::AgentUnassigned => OrderRequest::Unassign,
+            EventKind::Completed => OrderRequest::Close(Closed::Completed),
+            EventKind::Cancelled => OrderRequest::Close(Closed::Cancelled),
             EventKind::Created { .. } | EventKind::AgentAssigned(_) => {
                 return Verdict::refuse(Invalid::new("type", "belongs on the assign queue"));
             }
         };
-        let step = Step { order_id: &event.order_id, version: event.version, asked };
+        let step = Step { order_id: &event.order_id, version: event.version, request };
         let applied = apply(&self.orders, &self.clock, &step, false, &NoCandidates).await;
         // Nothing is dry where nothing is taken.
         Verdict::of(applied, &event.order_id).unwrap_or(Verdict::silent(Fate::Done))

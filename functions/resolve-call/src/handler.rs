@@ -7,8 +7,8 @@ use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
-use lambda_support::{Chain, Clock, Secret};
-use masking::{Answer, CallerKey, Number, Phone, Reason, Timestamp, answer};
+use lambda_support::{CachedSecret, Chain, Clock};
+use masking::{Answer, Number, Phone, PhoneHashKey, Reason, Timestamp, answer};
 use masking_store::{Routes, StoreError};
 use providers::{ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
@@ -20,9 +20,9 @@ use crate::Settings;
 pub struct ResolveCall {
     routes: Routes,
     /// The key of the caller hash; nothing while it can't be read.
-    caller_key: Secret<CallerKey>,
+    caller_key: CachedSecret<PhoneHashKey>,
     /// Who may ask.
-    providers: Secret<Arc<ProviderSecret>>,
+    providers: CachedSecret<Arc<ProviderSecret>>,
     public_base_url: Option<String>,
     clock: Clock,
 }
@@ -44,10 +44,10 @@ impl ResolveCall {
     ) -> Self {
         Self {
             routes: Routes::new(dynamodb, settings.routes_table),
-            caller_key: Secret::new(secrets.clone(), settings.service_secret, |_, text| {
-                CallerKey::parse(text).map_err(|error| error.to_string())
+            caller_key: CachedSecret::new(secrets.clone(), settings.service_secret, |_, text| {
+                PhoneHashKey::parse(text).map_err(|error| error.to_string())
             }),
-            providers: Secret::new(secrets, settings.provider_secret, |last, text| {
+            providers: CachedSecret::new(secrets, settings.provider_secret, |last, text| {
                 Ok(ProviderSecret::read(last, text))
             }),
             public_base_url: settings.public_base_url,
@@ -117,7 +117,7 @@ impl ResolveCall {
                 Some(caller_key) => caller_key,
                 None => self.caller_key.fresh().await?,
             };
-            let route = self.routes.route(called, &caller_key.caller(caller)).await;
+            let route = self.routes.route(called, &caller_key.hash(caller)).await;
             let log = |error: &StoreError| {
                 tracing::error!(error = %Chain(error), "a route could not be read");
             };

@@ -1,7 +1,7 @@
 //! Phones, numbers and moments, as events, callers and providers write them.
 
 use axum::http::{HeaderMap, Method};
-use masking::{CallerId, Number, Phone, Timestamp};
+use masking::{CallingParty, Number, Phone, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -54,12 +54,12 @@ fn a_phone_is_what_e164_says_and_never_shows() {
     check(1000, prop_oneof![text(), like("[+]?[0-9]{0,18}"), nearly], |text| {
         assert_eq!(text.parse::<Phone>().is_ok(), is_e164(&text));
         assert_eq!(text.parse::<Number>().is_ok(), is_e164(&text));
-        match CallerId::parse(&text) {
-            Ok(CallerId::Shown(phone)) => {
+        match CallingParty::parse(&text) {
+            Ok(CallingParty::Shown(phone)) => {
                 assert_eq!(phone.reveal(), text.trim());
                 assert_no_phone(&text, &format!("{phone:?}"));
             }
-            Ok(CallerId::Withheld) => {}
+            Ok(CallingParty::Withheld) => {}
             Err(error) => assert_no_phone(&text, &format!("{error} {error:?}")),
         }
     });

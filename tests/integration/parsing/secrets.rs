@@ -1,6 +1,6 @@
 //! The two secrets.
 
-use masking::{CallerKey, Phone};
+use masking::{Phone, PhoneHashKey};
 use proptest::prelude::*;
 use proptest::sample::select;
 use providers::ProviderSecret;
@@ -75,8 +75,8 @@ fn what_is_wrong_in_one_part_of_the_provider_secret_harms_no_other() {
 fn whatever_the_service_secret_holds_its_value_is_not_told() {
     let right = like("[a-z]{20,64}").prop_map(|key| json!({ "caller_key": key }));
     let phone: Phone = CUSTOMER.parse().unwrap();
-    check(200, anything_or(mutated(right, 0..=2)), |text| match CallerKey::parse(&text) {
-        Ok(key) => assert_eq!(key.caller(&phone).as_str().len(), 43),
+    check(200, anything_or(mutated(right, 0..=2)), |text| match PhoneHashKey::parse(&text) {
+        Ok(key) => assert_eq!(key.hash(&phone).as_str().len(), 43),
         Err(why) => {
             assert!(is_field(&why.field, &["ServiceSecret", "caller_key"]), "{why}");
             assert_no_phone(&text, &why.to_string());

@@ -1,7 +1,7 @@
 //! The conditions of a transaction by name, and what is left of them when one fact in
 //! them is taken out.
 
-use masking::{Commit, Condition, Expects, Fact, Plan, Timestamp, Write};
+use masking::{Commit, Condition, ExpectedRow, Fact, Plan, Timestamp, Write};
 use masking_memory::weakenings;
 
 use crate::{Claims, Without, World};
@@ -31,11 +31,11 @@ pub enum Item {
 
 impl Item {
     /// The item of a plan: a write, or the order's row.
-    pub fn of(expects: Expects, write: Option<&Write>) -> Self {
+    pub fn of(expects: ExpectedRow, write: Option<&Write>) -> Self {
         match (write, expects) {
-            (None, Expects::Absent) => Self::FirstRow,
-            (None, Expects::Revision(_)) => Self::ReadRow,
-            (None, Expects::Free) => Self::BlindRow,
+            (None, ExpectedRow::Absent) => Self::FirstRow,
+            (None, ExpectedRow::Revision(_)) => Self::ReadRow,
+            (None, ExpectedRow::Free) => Self::BlindRow,
             (Some(Write::ClaimNumber { .. }), _) => Self::Claim,
             (Some(Write::KeepNumber { .. }), _) => Self::Keep,
             (Some(Write::ReleaseNumber { .. }), _) => Self::Release,

@@ -1,6 +1,8 @@
 //! The handling of a message: what drives an attempt, in place of `order_events::apply`.
 
-use masking::{Attempt, Commit, Number, Outcome, Row, State, Task, Timestamp, Unassigned, Write};
+use masking::{
+    Attempt, Commit, KnownRow, Number, Outcome, State, Task, Timestamp, Unassigned, Write,
+};
 use masking_memory::Tables;
 
 use crate::{Claims, Event, Handler, Phase, Shared, Without, World};
@@ -8,15 +10,15 @@ use crate::{Claims, Event, Handler, Phase, Shared, Without, World};
 impl Claims {
     /// The row of an order as an attempt sees it. Where a rule of `decide` is taken out,
     /// the row gives that rule no reason.
-    fn row(&self, event: &Event, tables: &Tables) -> Row {
+    fn row(&self, event: &Event, tables: &Tables) -> KnownRow {
         let mut row = tables.order(&event.order_id);
-        if let Row::Present(order) = &mut row {
+        if let KnownRow::Present(order) = &mut row {
             if self.lacks(Without::Version) {
                 order.version = event.version.saturating_sub(1);
             }
             match &mut order.state {
                 state @ State::Closed(_) if self.lacks(Without::Closed) => {
-                    *state = State::Unassigned(Unassigned::Told);
+                    *state = State::Unassigned(Unassigned::ByEvent);
                 }
                 State::Assigned(holding) if self.lacks(Without::Waiting) => holding.waiting = false,
                 _ => {}
@@ -122,7 +124,7 @@ impl Claims {
                         Write::ClaimNumber { .. } | Write::OpenRoute { kept: false, .. }
                     )
                 });
-                // With nothing learnt it is as good as one that begins anew.
+                // A handler that has learnt of no conflict is as good as one that begins anew.
                 if !handler.taught && lost.is_empty() {
                     return None;
                 }

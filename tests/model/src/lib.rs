@@ -36,7 +36,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use masking::{Asked, Attempt, Number, OrderId, Timestamp};
+use masking::{Attempt, Number, OrderId, OrderRequest, Timestamp};
 use masking_memory::Tables;
 use stateright::{Model, Property};
 
@@ -95,7 +95,7 @@ pub struct Event {
     /// The version.
     pub version: u64,
     /// What it asks.
-    pub asked: Asked<'static>,
+    pub request: OrderRequest<'static>,
 }
 
 /// A state of the world.
@@ -235,7 +235,7 @@ impl Model for Claims {
         if world.handlers.len() < self.handlers {
             for (message, event) in self.events.iter().enumerate() {
                 // Only an assignment is first tried blind.
-                if matches!(event.asked, Asked::Assign(_)) {
+                if matches!(event.request, OrderRequest::Assign(_)) {
                     actions.push(Action::Deliver(message, true));
                 }
                 actions.push(Action::Deliver(message, false));
@@ -251,8 +251,8 @@ impl Model for Claims {
                 None
             }
             Action::Deliver(message, blind) => {
-                let Event { order_id, version, asked } = self.events[message];
-                let attempt = Attempt::new(order_id, *version, asked, blind);
+                let Event { order_id, version, request } = self.events[message];
+                let attempt = Attempt::new(order_id, *version, request, blind);
                 self.go_on(&mut world, message, attempt, false)
             }
             Action::Again(at) => {

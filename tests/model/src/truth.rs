@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use masking::{
-    Allocation, Announcement, Answer, Asked, Caller, Closed, Holding, Number, Order, OrderId,
-    Phone, Plan, ReleaseReason, Row, State, Timestamp, Unassigned, answer,
+    Allocation, Announcement, Answer, Closed, Holding, KnownRow, Number, Order, OrderId,
+    OrderRequest, Phone, PhoneHash, Plan, ReleaseReason, State, Timestamp, Unassigned, answer,
 };
 use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
 use stateright::Property;
@@ -112,7 +112,7 @@ impl Truth {
 
     /// Takes in that a handler announces what it believes to have written at a moment
     /// onto this row.
-    pub(crate) fn say(&mut self, said: Announcement, row: &Row, planned_at: Timestamp) {
+    pub(crate) fn say(&mut self, said: Announcement, row: &KnownRow, planned_at: Timestamp) {
         if row.order().map(|order| order.announcement(planned_at)).as_ref() != Some(&said) {
             self.wrong = self.wrong.or(Some(Wrong::NeverSaid));
         }
@@ -174,7 +174,7 @@ impl World {
     fn calls<'a>(
         &'a self,
         model: &Claims,
-    ) -> impl Iterator<Item = ((&'a Number, &'a Caller), &'a RouteRow, Phone)> {
+    ) -> impl Iterator<Item = ((&'a Number, &'a PhoneHash), &'a RouteRow, Phone)> {
         let blind = model.without == Some(Without::RouteExpiry);
         let now = if blind { Timestamp::from_seconds(0) } else { self.now };
         self.tables.routes.iter().filter_map(move |((number, caller), row)| {
@@ -194,13 +194,13 @@ impl Claims {
     /// The people that an order's events name; nobody where the order has none.
     fn people<'a>(&'a self, order_id: &'a OrderId) -> impl Iterator<Item = &'a masking::Person> {
         let events = self.events.iter().filter(move |event| event.order_id == *order_id);
-        events.flat_map(|event| match &event.asked {
-            Asked::Assign(wish) => wish.people.as_slice(),
+        events.flat_map(|event| match &event.request {
+            OrderRequest::Assign(request) => request.people.as_slice(),
             _ => &[],
         })
     }
 
-    fn caller(&self, phone: &Phone) -> Option<&Caller> {
+    fn caller(&self, phone: &Phone) -> Option<&PhoneHash> {
         let people = self.events.iter().flat_map(|event| self.people(&event.order_id));
         people.filter(|person| person.phone == *phone).map(|person| &person.caller).next()
     }
@@ -235,18 +235,19 @@ fn agrees(model: &Claims, world: &World, order_id: &OrderId, holding: &Holding) 
 /// is final, else the highest version holds.
 fn is_as_told(model: &Claims, now: Timestamp, order: &Order) -> bool {
     let events = || model.events.iter().filter(|event| event.order_id == order.order_id);
-    let last = events().max_by_key(|event| (matches!(event.asked, Asked::Close(_)), event.version));
-    match (last.map(|event| &event.asked), &order.state) {
-        (Some(Asked::Close(why)), State::Closed(closed)) => why == closed,
-        (Some(Asked::Unassign), State::Unassigned(why)) => *why == Unassigned::Told,
-        (Some(Asked::Assign(wish)), State::Assigned(holding)) => {
+    let last = events()
+        .max_by_key(|event| (matches!(event.request, OrderRequest::Close(_)), event.version));
+    match (last.map(|event| &event.request), &order.state) {
+        (Some(OrderRequest::Close(why)), State::Closed(closed)) => why == closed,
+        (Some(OrderRequest::Unassign), State::Unassigned(why)) => *why == Unassigned::ByEvent,
+        (Some(OrderRequest::Assign(request)), State::Assigned(holding)) => {
             let held = holding.participants.iter().map(|held| (&held.role, held.caller.as_ref()));
             !holding.waiting
-                && Some(holding.expires_at) == wish.expires_at
-                && held.eq(wish.people.iter().map(|person| (&person.role, Some(&person.caller))))
+                && Some(holding.expires_at) == request.expires_at
+                && held.eq(request.people.iter().map(|person| (&person.role, Some(&person.caller))))
         }
-        (Some(Asked::Assign(wish)), State::Unassigned(Unassigned::Expired)) => {
-            wish.expires_at.is_some_and(|ends| ends <= now)
+        (Some(OrderRequest::Assign(request)), State::Unassigned(Unassigned::Expired)) => {
+            request.expires_at.is_some_and(|ends| ends <= now)
         }
         _ => false,
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lambda_support::Clock;
-use masking::CallerKey;
+use masking::PhoneHashKey;
 use serde_json::{Value, json};
 use support::cloud::{Cloud, TABLES};
 use support::functions::service_secret;
@@ -46,7 +46,7 @@ impl Truth {
     /// Empty tables, people with these phones, and one pool, whose numbers rest for so
     /// many seconds at most.
     pub(crate) fn new(clock: Clock, phones: impl Iterator<Item = String>, rest: u64) -> Self {
-        let key = CallerKey::parse(&service_secret().to_string()).expect("a key");
+        let key = PhoneHashKey::parse(&service_secret().to_string()).expect("a key");
         let rows = Snapshot {
             phones: oracle::by_caller(&key, phones),
             rests: BTreeMap::from([("p".to_owned(), rest)]),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lambda_support::{aws, clock, env};
-use masking::CallerKey;
+use masking::PhoneHashKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -127,7 +127,7 @@ impl Stack {
         let arn = output(&self.outputs, "ServiceSecretArn")?;
         let secret = self.secrets.get_secret_value().secret_id(arn).send().await;
         let secret = secret.map_err(Surprise::of("reading the service's secret"))?;
-        let key = CallerKey::parse(secret.secret_string().unwrap_or_default());
+        let key = PhoneHashKey::parse(secret.secret_string().unwrap_or_default());
         let key = key.map_err(Surprise::of("the service's secret"))?;
         Ok(oracle::by_caller(&key, self.phones()))
     }

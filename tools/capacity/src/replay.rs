@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, HashMap};
 use fastrand::Rng;
 use indicatif::ProgressBar;
 use masking::{
-    Asked, Attempt, Caller, Closed, Commit, Number, NumbersNeeded, OrderId, Person, Phone, Plan,
-    Pool, Task, Timestamp, Wish, Write,
+    AssignmentRequest, Attempt, Closed, Commit, Number, NumbersNeeded, OrderId, OrderRequest,
+    Person, Phone, PhoneHash, Plan, Pool, Task, Timestamp, Write,
 };
 use masking_memory::{NumberRow, Tables};
 
@@ -75,7 +75,7 @@ enum Stock {
 /// A replay under way.
 struct Replay<'a> {
     pool: &'a Pool,
-    people: Vec<(Phone, Caller)>,
+    people: Vec<(Phone, PhoneHash)>,
     tables: Tables,
     stock: Stock,
     orders_of_numbers: HashMap<Number, u64>,
@@ -109,7 +109,7 @@ pub(crate) fn shared(
 }
 
 /// The person of a trace whom a caller stands for.
-pub(crate) fn person_of(caller: &Caller) -> usize {
+pub(crate) fn person_of(caller: &PhoneHash) -> usize {
     caller.as_str().parse().expect("a caller that was made up here")
 }
 
@@ -117,9 +117,9 @@ fn made_up_number(number: u64) -> Number {
     format!("+888{number:09}").parse().expect("E.164")
 }
 
-fn made_up_person(person: usize) -> (Phone, Caller) {
+fn made_up_person(person: usize) -> (Phone, PhoneHash) {
     let phone = format!("+999{person:09}").parse().expect("E.164");
-    (phone, Caller::from_stored(person.to_string()))
+    (phone, PhoneHash::from_stored(person.to_string()))
 }
 
 fn order_id(index: usize) -> OrderId {
@@ -207,10 +207,11 @@ impl<'a> Replay<'a> {
             let (phone, caller) = self.people[*person].clone();
             Person { role: role.clone(), phone, caller }
         });
-        let wish = Wish { pool: self.pool, expires_at: None, people: people.collect() };
-        let asked = Asked::Assign(wish);
+        let request =
+            AssignmentRequest { pool: self.pool, expires_at: None, people: people.collect() };
+        let request = OrderRequest::Assign(request);
         let order_id = order_id(index);
-        let mut attempt = Attempt::new(&order_id, 1, &asked, true);
+        let mut attempt = Attempt::new(&order_id, 1, &request, true);
         let mut lost = 0;
         loop {
             match attempt.next(now) {
@@ -256,8 +257,8 @@ impl<'a> Replay<'a> {
 
     fn complete(&mut self, index: usize, order: &trace::Order, now: Timestamp) {
         let order_id = order_id(index);
-        let asked = Asked::Close(Closed::Completed);
-        let mut attempt = Attempt::new(&order_id, 2, &asked, false);
+        let request = OrderRequest::Close(Closed::Completed);
+        let mut attempt = Attempt::new(&order_id, 2, &request, false);
         attempt.saw(self.tables.order(&order_id));
         // The order's row, strongly consistent.
         self.done.units_to_read += 1;

@@ -3,19 +3,19 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use masking::{Caller, Number, Timestamp, Write};
+use masking::{Number, PhoneHash, Timestamp, Write};
 
 /// The routes that are live or cooling.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     numbers: HashMap<Number, u64>,
-    callers: HashMap<Caller, u64>,
+    callers: HashMap<PhoneHash, u64>,
     /// In the order in which they cool down, since all take equally long.
-    cooling: VecDeque<(Timestamp, Number, Caller)>,
+    cooling: VecDeque<(Timestamp, Number, PhoneHash)>,
     /// The most routes at once on one number.
     pub(crate) busiest_number: u64,
     /// Who had the most routes at once, and how many.
-    pub(crate) busiest_caller: Option<(u64, Caller)>,
+    pub(crate) busiest_caller: Option<(u64, PhoneHash)>,
 }
 
 impl Usage {
@@ -40,7 +40,7 @@ impl Usage {
     }
 
     /// A route that has cooled down by now, if there is one. It counts no longer.
-    pub(crate) fn cooled(&mut self, now: Timestamp) -> Option<(Number, Caller)> {
+    pub(crate) fn cooled(&mut self, now: Timestamp) -> Option<(Number, PhoneHash)> {
         let (_, number, caller) = self.cooling.pop_front_if(|(at, _, _)| *at <= now)?;
         if let Some(routes) = self.numbers.get_mut(&number) {
             *routes -= 1;

@@ -20,7 +20,7 @@ pub enum Announcement {
         /// Until when the numbers may be shown.
         expires_at: Timestamp,
         /// Which number stands for whom.
-        participants: Vec<NumberOf>,
+        participants: Vec<ParticipantNumber>,
     },
     /// The order holds no numbers.
     Released {
@@ -44,7 +44,7 @@ pub enum Announcement {
 
 /// The number that stands for a role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct NumberOf {
+pub struct ParticipantNumber {
     /// The role.
     pub role: Role,
     /// The number that the others dial, and see.

@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use super::announcement::Announcement;
-use super::decide::{Asked, Decision, Ignored, Next, Wish, decide};
-use super::plan::{Change, Learnt, NumbersNeeded};
-use super::row::{Row, Terms};
+use super::decide::{AssignmentRequest, Decision, Ignored, Next, OrderRequest, decide};
+use super::plan::{Change, Conflicts, NumbersNeeded};
+use super::row::{ClaimTerms, KnownRow};
 use super::transaction::{Commit, Plan, Write};
 use crate::{Allocation, Invalid, Number, OrderId, Pool, Timestamp};
 
@@ -20,12 +20,12 @@ use crate::{Allocation, Invalid, Number, OrderId, Pool, Timestamp};
 pub struct Attempt<'a> {
     order_id: &'a OrderId,
     version: u64,
-    asked: &'a Asked<'a>,
+    request: &'a OrderRequest<'a>,
     /// What is known of the order's row.
-    row: Row,
+    row: KnownRow,
     /// What lost writes have taught about other rows, as long as the order's row is
     /// the same.
-    learnt: Learnt,
+    conflicts: Conflicts,
     /// How often the event was decided.
     tries: u32,
     /// How many plans were lost to other orders' writes.
@@ -120,8 +120,8 @@ enum Errand {
 /// The decision to let an order hold numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Assignment<'a> {
-    wish: &'a Wish<'a>,
-    terms: Terms,
+    request: &'a AssignmentRequest<'a>,
+    terms: ClaimTerms,
     expires_at: Timestamp,
     now: Timestamp,
 }
@@ -136,13 +136,18 @@ impl<'a> Attempt<'a> {
 
     /// An event that has done nothing yet. With `blind`, the first write is tried as if
     /// the order had no row, which spares the common case a read.
-    pub fn new(order_id: &'a OrderId, version: u64, asked: &'a Asked<'a>, blind: bool) -> Self {
+    pub fn new(
+        order_id: &'a OrderId,
+        version: u64,
+        request: &'a OrderRequest<'a>,
+        blind: bool,
+    ) -> Self {
         Self {
             order_id,
             version,
-            asked,
-            row: Row::Unread,
-            learnt: Learnt::default(),
+            request,
+            row: KnownRow::Unread,
+            conflicts: Conflicts::default(),
             tries: 0,
             claims_lost: 0,
             failed: false,
@@ -170,7 +175,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Takes in the order's row.
-    pub fn saw(&mut self, row: Row) {
+    pub fn saw(&mut self, row: KnownRow) {
         (self.row, self.stage) = (row, Stage::Begin);
     }
 
@@ -189,13 +194,13 @@ impl<'a> Attempt<'a> {
             Commit::Done => Stage::Done(Outcome::Dry),
             Commit::Moved(row) => {
                 self.errand = Some(Errand::PutBack(claimed(plan)));
-                (self.row, self.learnt) = (row, Learnt::default());
+                (self.row, self.conflicts) = (row, Conflicts::default());
                 Stage::Begin
             }
             Commit::Lost(writes) => {
                 self.errand = Some(Errand::Forget);
                 self.claims_lost += 1;
-                self.learnt.lost(&writes);
+                self.conflicts.lost(&writes);
                 Stage::Begin
             }
             Commit::Busy => {
@@ -215,7 +220,7 @@ impl<'a> Attempt<'a> {
         }
         self.failed = true;
         self.errand = Some(Errand::Pause);
-        (self.learnt, self.stage) = (Learnt::default(), Stage::Read);
+        (self.conflicts, self.stage) = (Conflicts::default(), Stage::Read);
         true
     }
 
@@ -232,7 +237,7 @@ impl<'a> Attempt<'a> {
             return Stage::Done(Outcome::Contended);
         }
         self.tries += 1;
-        let next = match decide(&self.row, self.version, self.asked, now) {
+        let next = match decide(&self.row, self.version, self.request, now) {
             Ok(Decision::Become(next)) => next,
             Ok(Decision::Ignore { why, stored_version }) => {
                 return Stage::Done(Outcome::Ignored { why, stored_version });
@@ -244,8 +249,8 @@ impl<'a> Attempt<'a> {
         };
         let change = self.change(now);
         let plan = match next {
-            Next::Assigned { wish, terms, expires_at } => {
-                let assignment = Assignment { wish, terms, expires_at, now };
+            Next::Assigned { request, terms, expires_at } => {
+                let assignment = Assignment { request, terms, expires_at, now };
                 let is_shared = terms.allocation == Allocation::Shared;
                 return if self.numbers_needed(&assignment).count() == 0 {
                     self.assign(&assignment, Some(Vec::new()))
@@ -255,7 +260,7 @@ impl<'a> Attempt<'a> {
                     Stage::Take(assignment)
                 };
             }
-            Next::Expired { wish } => change.expire(wish),
+            Next::Expired { request } => change.expire(request),
             Next::Unassigned => change.unassign(),
             Next::Closed(why) => change.close(why),
         };
@@ -264,37 +269,37 @@ impl<'a> Attempt<'a> {
 
     /// Plans an assignment on these numbers, or what it ends where they are too few.
     fn assign(&self, assignment: &Assignment<'a>, numbers: Option<Vec<Number>>) -> Stage<'a> {
-        let Assignment { wish, terms, expires_at, now } = *assignment;
+        let Assignment { request, terms, expires_at, now } = *assignment;
         let change = self.change(now);
-        if let Some(plan) = numbers.and_then(|it| change.assign(wish, terms, expires_at, it)) {
+        if let Some(plan) = numbers.and_then(|it| change.assign(request, terms, expires_at, it)) {
             return Stage::Write { plan, now, whole: true };
         }
         // The blind try assumed a new order. Read the row before believing that the pool
         // is dry.
-        if self.row == Row::Unread {
+        if self.row == KnownRow::Unread {
             return Stage::Read;
         }
-        match change.end_alone(wish, expires_at) {
+        match change.end_alone(request, expires_at) {
             Some(plan) => Stage::Write { plan, now, whole: false },
             None => Stage::Done(Outcome::Dry),
         }
     }
 
     fn numbers_needed(&self, assignment: &Assignment<'a>) -> NumbersNeeded<'_> {
-        let Assignment { wish, terms, now, .. } = assignment;
-        self.change(*now).needed(wish, terms.allocation, self.claims_lost)
+        let Assignment { request, terms, now, .. } = assignment;
+        self.change(*now).needed(request, terms.allocation, self.claims_lost)
     }
 
     fn change(&self, now: Timestamp) -> Change<'_> {
-        let Self { row, order_id, version, learnt, .. } = self;
-        Change { row, order_id, version: *version, learnt, now }
+        let Self { row, order_id, version, conflicts, .. } = self;
+        Change { row, order_id, version: *version, conflicts, now }
     }
 
     /// The task of an errand; nothing where the event takes no numbers from a pool.
     fn task_of(&self, errand: Errand) -> Option<Task<'a>> {
-        let pool = match self.asked {
-            Asked::Assign(wish) => Some(wish.pool),
-            Asked::Unassign | Asked::Close(_) => None,
+        let pool = match self.request {
+            OrderRequest::Assign(request) => Some(request.pool),
+            OrderRequest::Unassign | OrderRequest::Close(_) => None,
         };
         Some(match errand {
             Errand::PutBack(numbers) => Task::PutBack { pool: pool?, numbers },

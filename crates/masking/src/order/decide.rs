@@ -2,14 +2,14 @@
 //! however often: the table of the contract, in code.
 
 use super::announcement::Announcement;
-use super::row::{Closed, Holding, Order, Person, Row, State, Terms, Unassigned};
+use super::row::{ClaimTerms, Closed, Holding, KnownRow, Order, Person, State, Unassigned};
 use crate::{Invalid, Pool, Timestamp};
 
 /// What an event asks of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Asked<'a> {
+pub enum OrderRequest<'a> {
     /// Let these people reach each other until then.
-    Assign(Wish<'a>),
+    Assign(AssignmentRequest<'a>),
     /// Take its people off.
     Unassign,
     /// It is over.
@@ -18,7 +18,7 @@ pub enum Asked<'a> {
 
 /// Who is to be on an order, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Wish<'a> {
+pub struct AssignmentRequest<'a> {
     /// The pool to take numbers from.
     pub pool: &'a Pool,
     /// When the event says that it ends.
@@ -60,16 +60,16 @@ pub(crate) enum Next<'a> {
     /// It holds numbers for these people.
     Assigned {
         /// Who they are.
-        wish: &'a Wish<'a>,
+        request: &'a AssignmentRequest<'a>,
         /// The rules that hold for it.
-        terms: Terms,
+        terms: ClaimTerms,
         /// Until when.
         expires_at: Timestamp,
     },
     /// It holds none: what it was to hold was over when the event came.
     Expired {
         /// What it was to hold.
-        wish: &'a Wish<'a>,
+        request: &'a AssignmentRequest<'a>,
     },
     /// It holds none for now.
     Unassigned,
@@ -77,13 +77,13 @@ pub(crate) enum Next<'a> {
     Closed(Closed),
 }
 
-impl Asked<'_> {
+impl OrderRequest<'_> {
     /// Whether the row's last event was of this kind.
     fn is_what_made(&self, state: &State) -> bool {
         matches!(
             (self, state),
             (Self::Assign(_), State::Assigned(_) | State::Unassigned(Unassigned::Expired))
-                | (Self::Unassign, State::Unassigned(Unassigned::Told))
+                | (Self::Unassign, State::Unassigned(Unassigned::ByEvent))
         )
     }
 }
@@ -94,60 +94,60 @@ impl Asked<'_> {
 ///
 /// An assignment is refused when it names another pool than the order's earlier ones.
 pub(crate) fn decide<'a>(
-    row: &Row,
+    row: &KnownRow,
     version: u64,
-    asked: &'a Asked<'_>,
+    request: &'a OrderRequest<'_>,
     now: Timestamp,
 ) -> Result<Decision<'a>, Invalid> {
     if let Some(order) = row.order() {
         let announce_again = || Ok(Decision::AnnounceAgain(order.announcement(now)));
         let ignore = |why| Ok(Decision::Ignore { why, stored_version: order.version });
-        match (&order.state, asked) {
-            (State::Closed(_), Asked::Close(_)) => return announce_again(),
+        match (&order.state, request) {
+            (State::Closed(_), OrderRequest::Close(_)) => return announce_again(),
             (State::Closed(_), _) => return ignore(Ignored::Closed),
             // Closing is final, whatever its version.
-            (_, Asked::Close(_)) => {}
+            (_, OrderRequest::Close(_)) => {}
             _ if version < order.version => return ignore(Ignored::Stale),
             _ if version > order.version => {}
-            (State::Assigned(Holding { waiting: true, .. }), Asked::Assign(_)) => {}
-            (state, _) if asked.is_what_made(state) => return announce_again(),
+            (State::Assigned(Holding { waiting: true, .. }), OrderRequest::Assign(_)) => {}
+            (state, _) if request.is_what_made(state) => return announce_again(),
             _ => return ignore(Ignored::SameVersion),
         }
     }
 
-    let next = match asked {
-        Asked::Close(closed) => Next::Closed(*closed),
-        Asked::Unassign => Next::Unassigned,
-        Asked::Assign(wish) => assign(row.order(), wish, now)?,
+    let next = match request {
+        OrderRequest::Close(closed) => Next::Closed(*closed),
+        OrderRequest::Unassign => Next::Unassigned,
+        OrderRequest::Assign(request) => assign(row.order(), request, now)?,
     };
     Ok(Decision::Become(next))
 }
 
 fn assign<'a>(
     order: Option<&Order>,
-    wish: &'a Wish<'_>,
+    request: &'a AssignmentRequest<'_>,
     now: Timestamp,
 ) -> Result<Next<'a>, Invalid> {
-    if order.and_then(|order| order.pool.as_ref()).is_some_and(|pool| *pool != wish.pool.id) {
+    if order.and_then(|order| order.pool.as_ref()).is_some_and(|pool| *pool != request.pool.id) {
         return Err(Invalid::new("pool", "must be the pool of the order's earlier assignments"));
     }
-    let latest = now.after(wish.pool.max_order_seconds);
-    let expires_at = wish.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
+    let latest = now.after(request.pool.max_order_seconds);
+    let expires_at = request.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
     if expires_at <= now {
-        return Ok(Next::Expired { wish });
+        return Ok(Next::Expired { request });
     }
     // An order that is amended keeps the terms of its claim.
     let terms = order
         .and_then(|order| order.holding(now))
-        .map_or_else(|| Terms::of(wish.pool), |holding| holding.terms);
-    Ok(Next::Assigned { wish, terms, expires_at })
+        .map_or_else(|| ClaimTerms::of(request.pool), |holding| holding.terms);
+    Ok(Next::Assigned { request, terms, expires_at })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::row::{Held, Holding};
-    use crate::{CallerKey, OrderId, PoolId, Pools, Role};
+    use crate::order::row::{HeldNumber, Holding};
+    use crate::{OrderId, PhoneHashKey, PoolId, Pools, Role};
 
     const NOW: u64 = 1000;
 
@@ -156,18 +156,23 @@ mod tests {
     }
 
     fn person(role: &str, phone: &str) -> Person {
-        let key = CallerKey::parse(&format!(r#"{{"caller_key":"{}"}}"#, "k".repeat(32))).unwrap();
+        let key =
+            PhoneHashKey::parse(&format!(r#"{{"caller_key":"{}"}}"#, "k".repeat(32))).unwrap();
         let phone = phone.parse().unwrap();
-        Person { role: Role::parse(role).unwrap(), caller: key.caller(&phone), phone }
+        Person { role: Role::parse(role).unwrap(), caller: key.hash(&phone), phone }
     }
 
-    fn assign(pool: &Pool, expires_at: Option<u64>) -> Asked<'_> {
+    fn assign(pool: &Pool, expires_at: Option<u64>) -> OrderRequest<'_> {
         let people = vec![person("customer", "+6281211112222"), person("agent", "+6281333334444")];
-        Asked::Assign(Wish { pool, expires_at: expires_at.map(Timestamp::from_seconds), people })
+        OrderRequest::Assign(AssignmentRequest {
+            pool,
+            expires_at: expires_at.map(Timestamp::from_seconds),
+            people,
+        })
     }
 
-    fn row(state: State) -> Row {
-        Row::Present(Order {
+    fn row(state: State) -> KnownRow {
+        KnownRow::Present(Order {
             order_id: OrderId::parse("o-1").unwrap(),
             version: 5,
             revision: 7,
@@ -178,8 +183,9 @@ mod tests {
 
     fn holding(expires_at: u64, waiting: bool) -> State {
         let pools = pools();
-        let terms = Terms { cooldown_seconds: 11, ..Terms::of(pools.named(None).unwrap()) };
-        let held = |person: Person, number: &str| Held {
+        let terms =
+            ClaimTerms { cooldown_seconds: 11, ..ClaimTerms::of(pools.named(None).unwrap()) };
+        let held = |person: Person, number: &str| HeldNumber {
             role: person.role,
             number: number.parse().unwrap(),
             caller: Some(person.caller),
@@ -194,8 +200,8 @@ mod tests {
 
     /// What an event does, in a word.
     #[track_caller]
-    fn check(row: &Row, version: u64, asked: &Asked<'_>, expected: &str) {
-        let decision = decide(row, version, asked, Timestamp::from_seconds(NOW)).unwrap();
+    fn check(row: &KnownRow, version: u64, request: &OrderRequest<'_>, expected: &str) {
+        let decision = decide(row, version, request, Timestamp::from_seconds(NOW)).unwrap();
         let word = match decision {
             Decision::Ignore { why: Ignored::Closed, .. } => "ignored: closed",
             Decision::Ignore { why: Ignored::Stale, .. } => "ignored: stale",
@@ -206,15 +212,15 @@ mod tests {
             Decision::Become(Next::Unassigned) => "unassigned",
             Decision::Become(Next::Closed(_)) => "closed",
         };
-        assert_eq!(word, expected, "version {version} of {asked:?} on {row:?}");
+        assert_eq!(word, expected, "version {version} of {request:?} on {row:?}");
     }
 
     #[test]
     fn the_first_rule_that_fits_decides() {
         let pools = pools();
         let assign = &assign(pools.named(None).unwrap(), None);
-        let unassign = &Asked::Unassign;
-        let close = &Asked::Close(Closed::Completed);
+        let unassign = &OrderRequest::Unassign;
+        let close = &OrderRequest::Close(Closed::Completed);
 
         let closed = &row(State::Closed(Closed::Cancelled));
         for version in [4, 5, 6] {
@@ -224,7 +230,7 @@ mod tests {
         }
         let live = &row(holding(NOW + 1, false));
         let over = &row(holding(NOW, false));
-        let told = &row(State::Unassigned(Unassigned::Told));
+        let told = &row(State::Unassigned(Unassigned::ByEvent));
         let expired = &row(State::Unassigned(Unassigned::Expired));
         for row in [live, over, told, expired] {
             check(row, 4, assign, "ignored: stale");
@@ -241,7 +247,7 @@ mod tests {
         }
         check(told, 5, assign, "ignored: same version");
         check(told, 5, unassign, "announced again");
-        for none in [&Row::Absent, &Row::Unread] {
+        for none in [&KnownRow::Absent, &KnownRow::Unread] {
             check(none, 1, assign, "assigned");
             check(none, 1, unassign, "unassigned");
             check(none, 1, close, "closed");
@@ -256,7 +262,7 @@ mod tests {
             let waiting = &row(holding(expires_at, true));
             check(waiting, 4, assign, "ignored: stale");
             check(waiting, 5, assign, "assigned");
-            check(waiting, 5, &Asked::Unassign, "ignored: same version");
+            check(waiting, 5, &OrderRequest::Unassign, "ignored: same version");
         }
     }
 
@@ -264,24 +270,25 @@ mod tests {
     fn the_end_is_the_events_own_but_no_later_than_the_pool_allows() {
         let pools = pools();
         let pool = pools.named(None).unwrap();
-        for (asked, end) in [(None, 1500), (Some(1200), 1200), (Some(1501), 1500)] {
-            let asked = assign(pool, asked);
-            let decision = decide(&Row::Absent, 1, &asked, Timestamp::from_seconds(NOW)).unwrap();
+        for (request, end) in [(None, 1500), (Some(1200), 1200), (Some(1501), 1500)] {
+            let request = assign(pool, request);
+            let decision =
+                decide(&KnownRow::Absent, 1, &request, Timestamp::from_seconds(NOW)).unwrap();
             let Decision::Become(Next::Assigned { expires_at, .. }) = decision else { panic!() };
             assert_eq!(expires_at.seconds(), end);
         }
         for over in [0, NOW] {
-            check(&Row::Absent, 1, &assign(pool, Some(over)), "expired");
+            check(&KnownRow::Absent, 1, &assign(pool, Some(over)), "expired");
         }
     }
 
     #[test]
     fn an_amendment_keeps_the_terms_of_the_claim_and_a_new_claim_does_not() {
         let pools = pools();
-        let asked = assign(pools.named(None).unwrap(), None);
+        let request = assign(pools.named(None).unwrap(), None);
         for (end, cooldown) in [(NOW + 1, 11), (NOW, 600)] {
             let row = row(holding(end, false));
-            let decision = decide(&row, 6, &asked, Timestamp::from_seconds(NOW)).unwrap();
+            let decision = decide(&row, 6, &request, Timestamp::from_seconds(NOW)).unwrap();
             let Decision::Become(Next::Assigned { terms, .. }) = decision else { panic!() };
             assert_eq!(terms.cooldown_seconds, cooldown);
         }
@@ -290,13 +297,13 @@ mod tests {
     #[test]
     fn another_pool_than_the_orders_is_refused_unless_the_event_does_nothing() {
         let pools = pools();
-        let asked = assign(pools.named(Some("b")).unwrap(), None);
+        let request = assign(pools.named(Some("b")).unwrap(), None);
         let now = Timestamp::from_seconds(NOW);
-        for state in [holding(NOW + 1, false), State::Unassigned(Unassigned::Told)] {
+        for state in [holding(NOW + 1, false), State::Unassigned(Unassigned::ByEvent)] {
             let row = row(state);
-            let refusal = decide(&row, 6, &asked, now).unwrap_err().to_string();
+            let refusal = decide(&row, 6, &request, now).unwrap_err().to_string();
             assert_eq!(refusal, "pool: must be the pool of the order's earlier assignments");
-            check(&row, 4, &asked, "ignored: stale");
+            check(&row, 4, &request, "ignored: stale");
         }
     }
 }

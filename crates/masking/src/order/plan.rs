@@ -7,22 +7,24 @@
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
-use super::decide::Wish;
-use super::row::{Closed, Held, HeldRoute, Holding, Order, Person, Row, State, Terms, Unassigned};
-use super::transaction::{Expects, Plan, Write};
-use crate::{Allocation, Caller, Number, OrderId, Pool, PoolId, Timestamp};
+use super::decide::AssignmentRequest;
+use super::row::{
+    ClaimTerms, Closed, HeldNumber, HeldRoute, Holding, KnownRow, Order, Person, State, Unassigned,
+};
+use super::transaction::{ExpectedRow, Plan, Write};
+use crate::{Allocation, Number, OrderId, PhoneHash, Pool, PoolId, Timestamp};
 
 /// What failed attempts have taught about the tables, beyond the order row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Learnt {
+pub(crate) struct Conflicts {
     /// Numbers of the order's row that the order does not hold.
     numbers_gone: BTreeSet<Number>,
     /// Numbers of the order on which someone who joins has another order's route.
     numbers_to_exchange: BTreeSet<Number>,
     /// Routes of the order's row that are not the order's.
-    routes_gone: BTreeSet<(Number, Caller)>,
+    routes_gone: BTreeSet<(Number, PhoneHash)>,
     /// Routes on numbers that were tried, which another order has.
-    routes_taken: BTreeSet<(Number, Caller)>,
+    routes_taken: BTreeSet<(Number, PhoneHash)>,
 }
 
 /// The numbers that the people of an order need, beyond those that the order keeps.
@@ -44,18 +46,18 @@ pub struct NumbersNeeded<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change<'a> {
     /// The row as it is.
-    pub(crate) row: &'a Row,
+    pub(crate) row: &'a KnownRow,
     /// The order.
     pub(crate) order_id: &'a OrderId,
     /// The version of the event.
     pub(crate) version: u64,
     /// What earlier attempts found out.
-    pub(crate) learnt: &'a Learnt,
+    pub(crate) conflicts: &'a Conflicts,
     /// The moment of the change.
     pub(crate) now: Timestamp,
 }
 
-impl Learnt {
+impl Conflicts {
     /// Takes in that the condition of these writes of a plan did not hold. (A number
     /// that is lost teaches nothing: the next attempt has others.)
     pub(crate) fn lost<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
@@ -103,7 +105,7 @@ impl NumbersNeeded<'_> {
     /// not, however free it looks; nor one on which somebody who would dial it is
     /// known to have another order's route.
     fn may_serve(&self, number: &Number, person: &Person) -> bool {
-        let taken = &self.change.learnt.routes_taken;
+        let taken = &self.change.conflicts.routes_taken;
         let mut others = self.people.iter().filter(|other| other.role != person.role);
         let is_own = holds(self.change.before(), number);
         !is_own
@@ -113,14 +115,14 @@ impl NumbersNeeded<'_> {
 }
 
 impl<'a> Change<'a> {
-    /// The numbers that the people of a wish need beyond those that the order keeps.
+    /// The numbers that the people of a request need beyond those that the order keeps.
     pub(crate) fn needed(
         &self,
-        wish: &'a Wish<'_>,
+        request: &'a AssignmentRequest<'_>,
         allocation: Allocation,
         claims_lost: u32,
     ) -> NumbersNeeded<'a> {
-        let (pool, people) = (wish.pool, &wish.people);
+        let (pool, people) = (request.pool, &request.people);
         let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
         NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
     }
@@ -129,13 +131,13 @@ impl<'a> Change<'a> {
     /// holds too few numbers.
     pub(crate) fn assign(
         &self,
-        wish: &Wish<'_>,
-        terms: Terms,
+        request: &AssignmentRequest<'_>,
+        terms: ClaimTerms,
         expires_at: Timestamp,
         fresh: Vec<Number>,
     ) -> Option<Plan> {
         let mut fresh = fresh.into_iter();
-        let participants = wish
+        let participants = request
             .people
             .iter()
             .map(|person| {
@@ -144,18 +146,22 @@ impl<'a> Change<'a> {
                     None => fresh.next()?,
                 };
                 let caller = Some(person.caller.clone());
-                Some(Held { role: person.role.clone(), number, caller })
+                Some(HeldNumber { role: person.role.clone(), number, caller })
             })
             .collect::<Option<Vec<_>>>()?;
         let holding = Holding { terms, participants, expires_at, waiting: false };
-        Some(self.plan(State::Assigned(holding), Some(&wish.pool.id), &wish.people))
+        Some(self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people))
     }
 
     /// Ends what an amendment ends, and begins nothing: all that can be done while
     /// the pool is dry. Returns nothing when nothing is left to end.
-    pub(crate) fn end_alone(&self, wish: &Wish<'_>, expires_at: Timestamp) -> Option<Plan> {
+    pub(crate) fn end_alone(
+        &self,
+        request: &AssignmentRequest<'_>,
+        expires_at: Timestamp,
+    ) -> Option<Plan> {
         let before = self.row.order()?.holding(self.now)?;
-        let participants = wish
+        let participants = request
             .people
             .iter()
             .filter_map(|person| {
@@ -170,7 +176,7 @@ impl<'a> Change<'a> {
             expires_at: before.expires_at.min(expires_at),
             waiting: true,
         };
-        let plan = self.plan(State::Assigned(holding), Some(&wish.pool.id), &wish.people);
+        let plan = self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people);
         let same_row = self.row.order().is_some_and(|order| {
             order.state == plan.order.state && order.version == plan.order.version
         });
@@ -178,14 +184,14 @@ impl<'a> Change<'a> {
     }
 
     /// Takes everything back, since the assignment was over when it came.
-    pub(crate) fn expire(&self, wish: &Wish<'_>) -> Plan {
-        self.plan(State::Unassigned(Unassigned::Expired), Some(&wish.pool.id), &[])
+    pub(crate) fn expire(&self, request: &AssignmentRequest<'_>) -> Plan {
+        self.plan(State::Unassigned(Unassigned::Expired), Some(&request.pool.id), &[])
     }
 
     /// Takes everything back; the order may be assigned again.
     pub(crate) fn unassign(&self) -> Plan {
         let pool = self.row.order().and_then(|order| order.pool.as_ref());
-        self.plan(State::Unassigned(Unassigned::Told), pool, &[])
+        self.plan(State::Unassigned(Unassigned::ByEvent), pool, &[])
     }
 
     /// Takes everything back, for good.
@@ -200,21 +206,21 @@ impl<'a> Change<'a> {
     }
 
     /// The number that a person's role has and keeps.
-    fn kept(&self, person: &Person) -> Option<&'a Held> {
+    fn kept(&self, person: &Person) -> Option<&'a HeldNumber> {
         let before = self.row.order()?.holding(self.now)?;
         before.participants.iter().find(|held| {
             held.role == person.role
-                && !self.learnt.numbers_gone.contains(&held.number)
-                && !self.learnt.numbers_to_exchange.contains(&held.number)
+                && !self.conflicts.numbers_gone.contains(&held.number)
+                && !self.conflicts.numbers_to_exchange.contains(&held.number)
         })
     }
 
     fn plan(&self, state: State, pool: Option<&PoolId>, people: &[Person]) -> Plan {
         let (expects, version, revision) = match self.row {
-            Row::Unread => (Expects::Free, self.version, 1),
-            Row::Absent => (Expects::Absent, self.version, 1),
-            Row::Present(order) => (
-                Expects::Revision(order.revision),
+            KnownRow::Unread => (ExpectedRow::Free, self.version, 1),
+            KnownRow::Absent => (ExpectedRow::Absent, self.version, 1),
+            KnownRow::Present(order) => (
+                ExpectedRow::Revision(order.revision),
                 order.version.max(self.version),
                 order.revision.saturating_add(1),
             ),
@@ -245,7 +251,7 @@ impl<'a> Change<'a> {
         if before.terms.allocation == Allocation::Exclusive && self.now < before.expires_at {
             for held in &before.participants {
                 let number = &held.number;
-                if !holds(after, number) && !self.learnt.numbers_gone.contains(number) {
+                if !holds(after, number) && !self.conflicts.numbers_gone.contains(number) {
                     writes.push(Write::ReleaseNumber {
                         number: number.clone(),
                         available_at: cooled,
@@ -256,7 +262,7 @@ impl<'a> Change<'a> {
         for route in before.routes() {
             let key = (route.number.clone(), route.caller.clone());
             let stays = after.is_some_and(|after| after.routes().any(|it| it.same_key(&route)));
-            if !stays && !self.learnt.routes_gone.contains(&key) {
+            if !stays && !self.conflicts.routes_gone.contains(&key) {
                 let (number, caller) = key;
                 writes.push(Write::EndRoute {
                     number,
@@ -277,7 +283,7 @@ impl<'a> Change<'a> {
         let moved = before.is_none_or(|before| before.expires_at != expires_at);
 
         if after.terms.allocation == Allocation::Exclusive {
-            for Held { number, .. } in &after.participants {
+            for HeldNumber { number, .. } in &after.participants {
                 let number = number.clone();
                 if !holds(before, &number) {
                     writes.push(Write::ClaimNumber { number, available_at });

@@ -1,8 +1,8 @@
 //! An order as its row in the orders table says it: the truth that every decision
 //! starts from and every announcement repeats.
 
-use super::announcement::{Announcement, NumberOf, ReleaseReason};
-use crate::{Allocation, Caller, Number, OrderId, Phone, Pool, PoolId, Role, Timestamp};
+use super::announcement::{Announcement, ParticipantNumber, ReleaseReason};
+use crate::{Allocation, Number, OrderId, Phone, PhoneHash, Pool, PoolId, Role, Timestamp};
 
 /// The row of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub struct Order {
 
 /// What is known of an order's row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Row {
+pub enum KnownRow {
     /// It has not been read: take it for one that holds nothing, and let the
     /// write find out.
     Unread,
@@ -59,9 +59,9 @@ pub enum StateKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holding {
     /// The rules of the pool as they were at the claim.
-    pub terms: Terms,
+    pub terms: ClaimTerms,
     /// Who is on the order, with the number that stands for each.
-    pub participants: Vec<Held>,
+    pub participants: Vec<HeldNumber>,
     /// From this moment on, it holds nothing.
     pub expires_at: Timestamp,
     /// The pool was dry when the row's version came: what that event ended has
@@ -71,7 +71,7 @@ pub struct Holding {
 
 /// The rules of a pool that an order keeps as they were at its claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Terms {
+pub struct ClaimTerms {
     /// How its numbers were claimed.
     pub allocation: Allocation,
     /// How long what it releases stays unused, in seconds.
@@ -82,20 +82,20 @@ pub struct Terms {
 
 /// A role of an order and the number that stands for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Held {
+pub struct HeldNumber {
     /// The role.
     pub role: Role,
     /// The number that the others dial, and see.
     pub number: Number,
     /// Who is in the role; nobody while a replacement waits for a dry pool.
-    pub caller: Option<Caller>,
+    pub caller: Option<PhoneHash>,
 }
 
 /// Why an order holds no numbers for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unassigned {
     /// The order system took its people off.
-    Told,
+    ByEvent,
     /// Its assignment was over when it came.
     Expired,
 }
@@ -113,7 +113,7 @@ pub enum Closed {
 /// memory against redeliveries. Dead-letter queues keep events for 14 days.
 const KEPT_SECONDS: u64 = 30 * 24 * 3600;
 
-impl Row {
+impl KnownRow {
     /// The order, where there is one.
     pub fn order(&self) -> Option<&Order> {
         match self {
@@ -153,7 +153,7 @@ impl Order {
                     participants: holding
                         .participants
                         .iter()
-                        .map(|held| NumberOf {
+                        .map(|held| ParticipantNumber {
                             role: held.role.clone(),
                             number: held.number.clone(),
                         })
@@ -161,7 +161,7 @@ impl Order {
                 };
             }
             State::Assigned(_) | State::Unassigned(Unassigned::Expired) => ReleaseReason::Expired,
-            State::Unassigned(Unassigned::Told) => ReleaseReason::Unassigned,
+            State::Unassigned(Unassigned::ByEvent) => ReleaseReason::Unassigned,
             State::Closed(Closed::Completed) => ReleaseReason::Completed,
             State::Closed(Closed::Cancelled) => ReleaseReason::Cancelled,
         };
@@ -183,7 +183,7 @@ impl State {
 impl StateKind {
     const ALL: [Self; 5] = [
         Self::Assigned,
-        Self::Unassigned(Unassigned::Told),
+        Self::Unassigned(Unassigned::ByEvent),
         Self::Unassigned(Unassigned::Expired),
         Self::Closed(Closed::Completed),
         Self::Closed(Closed::Cancelled),
@@ -202,7 +202,7 @@ impl StateKind {
     pub fn last_event(self) -> &'static str {
         match self {
             Self::Assigned | Self::Unassigned(Unassigned::Expired) => "agent_assigned",
-            Self::Unassigned(Unassigned::Told) => "agent_unassigned",
+            Self::Unassigned(Unassigned::ByEvent) => "agent_unassigned",
             Self::Closed(Closed::Completed) => "completed",
             Self::Closed(Closed::Cancelled) => "cancelled",
         }
@@ -239,14 +239,14 @@ pub struct HeldRoute<'a> {
     /// The number that is dialled.
     pub number: &'a Number,
     /// Who dials it.
-    pub caller: &'a Caller,
+    pub caller: &'a PhoneHash,
     /// Who is rung.
-    pub callee: &'a Caller,
+    pub callee: &'a PhoneHash,
     /// The number that is shown to who is rung.
     pub shown: &'a Number,
 }
 
-impl Terms {
+impl ClaimTerms {
     /// The rules of a pool as they are now.
     pub fn of(pool: &Pool) -> Self {
         Self {
@@ -265,7 +265,7 @@ pub struct Person {
     /// The phone to ring.
     pub phone: Phone,
     /// The hash of the phone.
-    pub caller: Caller,
+    pub caller: PhoneHash,
 }
 
 #[cfg(test)]
@@ -302,7 +302,7 @@ mod tests {
             state,
         };
         let terms =
-            Terms { allocation: Allocation::Exclusive, cooldown_seconds: 0, grace_seconds: 0 };
+            ClaimTerms { allocation: Allocation::Exclusive, cooldown_seconds: 0, grace_seconds: 0 };
         let assigned = order(State::Assigned(Holding {
             terms,
             participants: Vec::new(),

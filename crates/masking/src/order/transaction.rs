@@ -2,14 +2,14 @@
 //! and routes that go with it.
 
 use super::condition::{Condition, Fact};
-use super::row::{Order, Row};
-use crate::{Caller, Number, OrderId, Phone, Timestamp};
+use super::row::{KnownRow, Order};
+use crate::{Number, OrderId, Phone, PhoneHash, Timestamp};
 
 /// One transaction: an order row and what goes with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// What the order row must be for the plan to hold.
-    pub expects: Expects,
+    pub expects: ExpectedRow,
     /// The order row as it is to be.
     pub order: Order,
     /// When the table may forget the order row.
@@ -20,7 +20,7 @@ pub struct Plan {
 
 /// What an order row must be for a plan to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expects {
+pub enum ExpectedRow {
     /// Not there; or unassigned, of a lower version and of no other pool.
     Free,
     /// Not there.
@@ -60,7 +60,7 @@ pub enum Write {
         /// The number that is dialled.
         number: Number,
         /// Who dials it.
-        caller: Caller,
+        caller: PhoneHash,
         /// The phone to ring.
         connect_to: Phone,
         /// The number that is shown to who is rung.
@@ -77,7 +77,7 @@ pub enum Write {
         /// The number that is dialled.
         number: Number,
         /// Who dials it.
-        caller: Caller,
+        caller: PhoneHash,
         /// When it ends.
         expires_at: Timestamp,
         /// When another order may claim it.
@@ -93,7 +93,7 @@ pub enum Commit {
     /// Everything is written.
     Done,
     /// Nothing is: the order's row is another than the plan was made from.
-    Moved(Row),
+    Moved(KnownRow),
     /// Nothing is: the conditions of these writes do not hold.
     Lost(Vec<Write>),
     /// Nothing is: another transaction is at the same rows, or the table is busy.
@@ -104,9 +104,9 @@ impl Plan {
     /// What the order's row must be for the plan to be written.
     pub fn condition(&self) -> Condition<'_> {
         match self.expects {
-            Expects::Absent => Condition::Is(Fact::Absent),
-            Expects::Revision(revision) => Condition::Is(Fact::AtRevision(revision)),
-            Expects::Free => {
+            ExpectedRow::Absent => Condition::Is(Fact::Absent),
+            ExpectedRow::Revision(revision) => Condition::Is(Fact::AtRevision(revision)),
+            ExpectedRow::Free => {
                 let without_pool = Condition::Is(Fact::WithoutPool);
                 let pool = match &self.order.pool {
                     Some(pool) => {

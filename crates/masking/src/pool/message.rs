@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::field::{self, Invalid};
 use crate::{NotE164, Number, Pool, Pools};
 
-/// What is asked.
+/// What is asked of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolMessage<'a> {
     /// Check every pool, one message each.

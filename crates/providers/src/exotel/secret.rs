@@ -7,7 +7,7 @@ use masking::Invalid;
 use reqwest::Url;
 
 use super::country::Country;
-use crate::credential::{Secret, Tokens};
+use crate::credential::{Credential, Tokens};
 use crate::fields::{Fields, base_url, filled, is_absent, or_last, part, tokens, url, word};
 use crate::route::Route;
 
@@ -41,7 +41,7 @@ pub struct Account {
     /// The user name of the API.
     pub(crate) api_key: String,
     /// The password of the API.
-    pub(crate) api_token: Secret,
+    pub(crate) api_token: Credential,
     /// The flow that bought numbers are put on.
     pub(crate) app_id: String,
     /// Whose national numbers the API answers with, where it does not say.
@@ -85,7 +85,7 @@ fn account(part: &Fields) -> Result<Option<Account>, Invalid> {
     Ok(Some(Account {
         sid: word(part, "account_sid")?,
         api_key: filled(part, "api_key")?.to_owned(),
-        api_token: Secret::new(filled(part, "api_token")?),
+        api_token: Credential::new(filled(part, "api_token")?),
         app_id: word(part, "app_id")?,
         country: country(part)?,
         base_url: match base_url(part)? {

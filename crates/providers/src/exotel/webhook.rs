@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use masking::{Answer, CallerId, Number, Phone};
+use masking::{Answer, CallingParty, Number, Phone};
 use serde_json::{Value, json};
 
 use super::country::Country;
@@ -54,10 +54,10 @@ impl Webhook for Exotel {
 fn question(query: &str, country: Country) -> Question {
     let number =
         |names: [&str; 2]| country.e164(&names.into_iter().find_map(|name| value(query, name))?);
-    let caller = number(["CallFrom", "From"]).and_then(|text| CallerId::parse(&text).ok());
+    let caller = number(["CallFrom", "From"]).and_then(|text| CallingParty::parse(&text).ok());
     let called = number(["CallTo", "To"]).and_then(|text| text.parse::<Number>().ok());
     let parties = match (caller, called) {
-        (Some(CallerId::Shown(caller)), Some(called)) => Some((caller, called)),
+        (Some(CallingParty::Shown(caller)), Some(called)) => Some((caller, called)),
         _ => None,
     };
     Question { parties, call_id: call_id(value(query, "CallSid").as_deref()) }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use masking::{Answer, CallerId, Invalid, NotE164, Number, Reason, field};
+use masking::{Answer, CallingParty, Invalid, NotE164, Number, Reason, field};
 use serde_json::json;
 
 use super::secret::ROUTE;
@@ -69,11 +69,12 @@ fn question(body: &[u8]) -> Result<Question, Invalid> {
     let fields = field::object(text, "body")?;
     let not_e164 = |name| move |error: NotE164| Invalid::new(name, error.to_string());
     let called: Number = field::string(&fields, "called")?.parse().map_err(not_e164("called"))?;
-    let caller = CallerId::parse(field::string(&fields, "caller")?).map_err(not_e164("caller"))?;
+    let caller =
+        CallingParty::parse(field::string(&fields, "caller")?).map_err(not_e164("caller"))?;
     let call_id = field::optional_string(&fields, "call_id")?;
     let parties = match caller {
-        CallerId::Shown(caller) => Some((caller, called)),
-        CallerId::Withheld => None,
+        CallingParty::Shown(caller) => Some((caller, called)),
+        CallingParty::Withheld => None,
     };
     Ok(Question { parties, call_id: call_id.filter(|id| is_loggable(id)).map(str::to_owned) })
 }

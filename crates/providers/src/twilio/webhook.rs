@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::CONTENT_TYPE;
-use masking::{Answer, CallerId, Invalid, Number, Phone, Reason};
+use masking::{Answer, CallingParty, Invalid, Number, Phone, Reason};
 use sha1::Sha1;
 
 use super::secret::ROUTE;
-use crate::credential::{Secret, Tokens};
+use crate::credential::{Credential, Tokens};
 use crate::question::{Question, call_id};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
@@ -75,7 +75,7 @@ fn is_signed(auth_tokens: &Tokens, url: &str, body: &[u8], signature: &str) -> b
     auth_tokens.iter().any(|token| urls.iter().any(|url| signs(token, url, &fields, &signature)))
 }
 
-fn signs(token: &Secret, url: &str, fields: &Fields<'_>, signature: &[u8]) -> bool {
+fn signs(token: &Credential, url: &str, fields: &Fields<'_>, signature: &[u8]) -> bool {
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(token.reveal().as_bytes()) else {
         return false;
     };
@@ -122,10 +122,10 @@ fn question(body: &[u8]) -> Question {
     let value = |name: &str| {
         form_urlencoded::parse(body).find_map(|(key, value)| (key == name).then_some(value))
     };
-    let caller = CallerId::parse(&value("From").unwrap_or_default());
+    let caller = CallingParty::parse(&value("From").unwrap_or_default());
     let called = value("To").unwrap_or_default().parse::<Number>();
     let parties = match (caller, called) {
-        (Ok(CallerId::Shown(caller)), Ok(called)) => Some((caller, called)),
+        (Ok(CallingParty::Shown(caller)), Ok(called)) => Some((caller, called)),
         _ => None,
     };
     Question { parties, call_id: call_id(value("CallSid").as_deref()) }

@@ -2,8 +2,8 @@
 //! hold always, or never, a scene on the tables ends otherwise than it should.
 
 use masking::{
-    Caller, Closed, Commit, Expects, Held, Holding, Number, Order, OrderId, Plan, Pool, PoolId,
-    Pools, Role, State, Terms, Timestamp, Unassigned, Write,
+    ClaimTerms, Closed, Commit, ExpectedRow, HeldNumber, Holding, Number, Order, OrderId,
+    PhoneHash, Plan, Pool, PoolId, Pools, Role, State, Timestamp, Unassigned, Write,
 };
 use masking_memory::{NumberRow, Tables, weakenings};
 use model::{Item, fact_name, without_fact};
@@ -49,7 +49,7 @@ impl Stage {
     fn write(&mut self, possible: bool, order_id: &str, now: u64, write: Write, why: &'static str) {
         self.version += 1;
         let order = order(order_id, self.version, unassigned());
-        let plan = Plan { expects: Expects::Free, ttl: at(0), order, writes: vec![write] };
+        let plan = Plan { expects: ExpectedRow::Free, ttl: at(0), order, writes: vec![write] };
         let commit = self.commit(&plan, at(now));
         let expected = if possible { Commit::Done } else { Commit::Lost(plan.writes) };
         if commit != expected {
@@ -58,7 +58,7 @@ impl Stage {
     }
 
     /// An order's row is written, which should be possible or not.
-    fn row(&mut self, possible: bool, expects: Expects, order: &Order, why: &'static str) {
+    fn row(&mut self, possible: bool, expects: ExpectedRow, order: &Order, why: &'static str) {
         let plan = Plan { expects, ttl: at(0), order: order.clone(), writes: Vec::new() };
         let found = self.tables.order(&order.order_id);
         let expected = if possible { Commit::Done } else { Commit::Moved(found) };
@@ -88,8 +88,8 @@ fn release(until: u64) -> Write {
     Write::ReleaseNumber { number: number(), available_at: at(until) }
 }
 
-fn customer() -> Caller {
-    Caller::from_stored("customer".to_owned())
+fn customer() -> PhoneHash {
+    PhoneHash::from_stored("customer".to_owned())
 }
 
 /// The route of the customer to somebody, until then.
@@ -121,15 +121,15 @@ fn order(order_id: &str, version: u64, state: State) -> Order {
 }
 
 fn unassigned() -> State {
-    State::Unassigned(Unassigned::Told)
+    State::Unassigned(Unassigned::ByEvent)
 }
 
 fn assigned() -> State {
     let pools = Pools::parse(r#"[{"id":"a"}]"#).expect("pools");
     let pool: &Pool = pools.named(None).expect("a pool");
     let role = Role::parse("customer").expect("a role");
-    let held = Held { role, number: number(), caller: Some(customer()) };
-    let (terms, participants) = (Terms::of(pool), vec![held]);
+    let held = HeldNumber { role, number: number(), caller: Some(customer()) };
+    let (terms, participants) = (ClaimTerms::of(pool), vec![held]);
     State::Assigned(Holding { terms, participants, expires_at: at(0), waiting: false })
 }
 
@@ -182,7 +182,7 @@ fn a_route_is_ended_only_by_its_order(stage: &mut Stage) {
 
 fn an_order_that_was_not_read_is_written_if_it_is_unassigned_and_older(stage: &mut Stage) {
     let next = order("o-0", 3, assigned());
-    stage.row(true, Expects::Free, &next, "there is no row");
+    stage.row(true, ExpectedRow::Free, &next, "there is no row");
     let cases = [
         (true, 2, None, unassigned(), "it has no pool"),
         (true, 2, Some("a"), unassigned(), "it has that pool"),
@@ -196,18 +196,18 @@ fn an_order_that_was_not_read_is_written_if_it_is_unassigned_and_older(stage: &m
         let name = format!("o-{name}");
         let mut row = order(&name, version, state);
         row.pool = pool.and_then(PoolId::parse);
-        stage.row(true, Expects::Absent, &row, "there is no row");
-        stage.row(possible, Expects::Free, &order(&name, 3, assigned()), why);
+        stage.row(true, ExpectedRow::Absent, &row, "there is no row");
+        stage.row(possible, ExpectedRow::Free, &order(&name, 3, assigned()), why);
     }
 }
 
 fn an_order_that_was_read_is_written_only_if_it_is_as_it_was(stage: &mut Stage) {
     let row = order("o-1", 1, unassigned());
-    stage.row(true, Expects::Absent, &row, "there is no row");
-    stage.row(false, Expects::Absent, &row, "there is one by now");
-    stage.row(true, Expects::Revision(1), &row, "it is as it was");
-    stage.row(false, Expects::Revision(1), &row, "each write raises the revision");
-    stage.row(true, Expects::Revision(2), &row, "it is as it was");
+    stage.row(true, ExpectedRow::Absent, &row, "there is no row");
+    stage.row(false, ExpectedRow::Absent, &row, "there is one by now");
+    stage.row(true, ExpectedRow::Revision(1), &row, "it is as it was");
+    stage.row(false, ExpectedRow::Revision(1), &row, "each write raises the revision");
+    stage.row(true, ExpectedRow::Revision(2), &row, "it is as it was");
 }
 
 const SCENES: [fn(&mut Stage); 8] = [
@@ -251,9 +251,9 @@ pub(crate) fn all_weak() -> Vec<Weak> {
             Item::EndedRoute => Some(end(1)),
         };
         let plan = match item {
-            Item::FirstRow => plan(Expects::Absent),
-            Item::ReadRow => plan(Expects::Revision(1)),
-            _ => plan(Expects::Free),
+            Item::FirstRow => plan(ExpectedRow::Absent),
+            Item::ReadRow => plan(ExpectedRow::Revision(1)),
+            _ => plan(ExpectedRow::Free),
         };
         let condition = match &write {
             Some(write) => write.condition(&order_id, at(0)),

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use masking::{
-    Allocation, Asked, Caller, Closed, Number, OrderId, Person, Phone, Pool, Pools, Role,
-    Timestamp, Wish,
+    Allocation, AssignmentRequest, Closed, Number, OrderId, OrderRequest, Person, Phone, PhoneHash,
+    Pool, Pools, Role, Timestamp,
 };
 use masking_memory::{NumberRow, RouteRow, Tables};
 use model::{COOLDOWN, Claims, Event, GRACE, Item, Without};
@@ -49,9 +49,9 @@ fn phone(last: u8) -> Phone {
     format!("+6281000{last}").parse().expect("a phone")
 }
 
-fn caller(phone: &Phone) -> Caller {
+fn caller(phone: &Phone) -> PhoneHash {
     // Shorter than the real hash, which is the same to all that is checked here.
-    Caller::from_stored(phone.reveal().chars().rev().take(1).collect())
+    PhoneHash::from_stored(phone.reveal().chars().rev().take(1).collect())
 }
 
 struct Builder {
@@ -74,8 +74,8 @@ impl Builder {
         self
     }
 
-    fn event(mut self, order: &str, version: u64, asked: Asked<'static>) -> Self {
-        let event = Event { order_id: order_id(order), version, asked };
+    fn event(mut self, order: &str, version: u64, request: OrderRequest<'static>) -> Self {
+        let event = Event { order_id: order_id(order), version, request };
         // States refer to it, and live as long as they like.
         self.claims.events.push(Box::leak(Box::new(event)));
         self
@@ -95,8 +95,9 @@ impl Builder {
             (Allocation::Shared, false) => &*SHARED,
             (Allocation::Shared, true) => &*SHARED_RESTLESS,
         };
-        let wish = Wish { pool, expires_at: Some(at(ends)), people: people.collect() };
-        self.event(order, version, Asked::Assign(wish))
+        let request =
+            AssignmentRequest { pool, expires_at: Some(at(ends)), people: people.collect() };
+        self.event(order, version, OrderRequest::Assign(request))
     }
 }
 
@@ -105,7 +106,7 @@ fn replacement(without: Option<Without>) -> Claims {
     Builder::new(without, 3, 3)
         .assign("one", 1, &[1, 2], 2)
         .assign("one", 2, &[1, 3], 3)
-        .event("one", 3, Asked::Unassign)
+        .event("one", 3, OrderRequest::Unassign)
         .claims
 }
 
@@ -113,7 +114,7 @@ fn replacement(without: Option<Without>) -> Claims {
 fn lapse(without: Option<Without>) -> Claims {
     Builder::new(without, 3, 4)
         .assign("one", 1, &[1, 2], 1)
-        .event("one", 2, Asked::Unassign)
+        .event("one", 2, OrderRequest::Unassign)
         .assign("one", 3, &[1, 3], 3)
         .claims
 }
@@ -124,7 +125,7 @@ fn growth(without: Option<Without>) -> Claims {
     Builder::new(without, 2, 3)
         .assign("one", 2, &[1, 2], 2)
         .assign("one", 3, &[1, 3, 4], 3)
-        .event("one", 1, Asked::Close(Closed::Completed))
+        .event("one", 1, OrderRequest::Close(Closed::Completed))
         .claims
 }
 
@@ -147,7 +148,7 @@ fn rivals(without: Option<Without>) -> Claims {
 fn succession(without: Option<Without>) -> Claims {
     Builder::new(without, 4, 2)
         .assign("one", 1, &[1, 2], 2)
-        .event("one", 2, Asked::Close(Closed::Completed))
+        .event("one", 2, OrderRequest::Close(Closed::Completed))
         .assign("two", 1, &[3, 2], 4)
         .claims
 }
@@ -178,7 +179,7 @@ fn sharing(without: Option<Without>) -> Claims {
     Builder::new(without, 4, 2)
         .pool_is(Allocation::Shared)
         .assign("one", 1, &[1, 2], 2)
-        .event("one", 2, Asked::Close(Closed::Completed))
+        .event("one", 2, OrderRequest::Close(Closed::Completed))
         .assign("two", 1, &[3, 2], 4)
         .claims
 }
@@ -200,7 +201,7 @@ fn move_to_shared(without: Option<Without>) -> Claims {
         .assign("one", 1, &[1, 2], 2)
         .pool_is(Allocation::Shared)
         .assign("two", 1, &[3, 2], 3)
-        .event("two", 2, Asked::Unassign)
+        .event("two", 2, OrderRequest::Unassign)
         .claims
 }
 
@@ -211,7 +212,7 @@ fn move_to_exclusive(without: Option<Without>) -> Claims {
         .assign("one", 1, &[1, 2], 2)
         .pool_is(Allocation::Exclusive)
         .assign("two", 1, &[3, 2], 3)
-        .event("two", 2, Asked::Unassign)
+        .event("two", 2, OrderRequest::Unassign)
         .claims
 }
 

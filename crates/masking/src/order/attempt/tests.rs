@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::{Caller, Closed, Person, Pools, Role, State};
+use crate::{Closed, Person, PhoneHash, Pools, Role, State};
 
 const NOW: u64 = 1000;
 
@@ -25,29 +25,33 @@ fn number(last: u8) -> Number {
 }
 
 /// Asks for people of these names; each has a role of that name.
-fn assign<'a>(pool: &'a Pool, names: &str) -> Asked<'a> {
+fn assign<'a>(pool: &'a Pool, names: &str) -> OrderRequest<'a> {
     let person = |name: char| Person {
         role: Role::parse(&format!("role_{name}")).unwrap(),
         phone: format!("+6281200{:04}", u32::from(name)).parse().unwrap(),
-        caller: Caller::from_stored(name.to_string()),
+        caller: PhoneHash::from_stored(name.to_string()),
     };
-    Asked::Assign(Wish { pool, expires_at: None, people: names.chars().map(person).collect() })
+    OrderRequest::Assign(AssignmentRequest {
+        pool,
+        expires_at: None,
+        people: names.chars().map(person).collect(),
+    })
 }
 
 const BLIND: bool = true;
 
-fn attempt<'a>(version: u64, asked: &'a Asked<'a>, blind: bool) -> Attempt<'a> {
-    Attempt::new(&ORDER_ID, version, asked, blind)
+fn attempt<'a>(version: u64, request: &'a OrderRequest<'a>, blind: bool) -> Attempt<'a> {
+    Attempt::new(&ORDER_ID, version, request, blind)
 }
 
 /// The row of an order with these people on numbers 1, 2 and so on; its version is 5.
-fn assigned(pool: &Pool, names: &str) -> Row {
-    let asked = assign(pool, names);
-    let mut attempt = attempt(5, &asked, BLIND);
+fn assigned(pool: &Pool, names: &str) -> KnownRow {
+    let request = assign(pool, names);
+    let mut attempt = attempt(5, &request, BLIND);
     let numbers = (1..).take(names.len()).map(number).collect();
     assert_eq!(word(&mut attempt), format!("take {}, 0 lost", names.len()));
     attempt.took(Some(numbers));
-    Row::Present(plan(&mut attempt).order)
+    KnownRow::Present(plan(&mut attempt).order)
 }
 
 /// The next task in words.
@@ -106,8 +110,8 @@ fn lose(attempt: &mut Attempt<'_>, spared: usize) {
 
 #[test]
 fn a_blind_event_is_written_before_anything_is_read() {
-    let asked = assign(&EXCLUSIVE, "ab");
-    let mut attempt = attempt(1, &asked, BLIND);
+    let request = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(1, &request, BLIND);
     assert_eq!(word(&mut attempt), "take 2, 0 lost");
     attempt.took(Some(vec![number(1), number(2)]));
     assert_eq!(word(&mut attempt), "write, claiming 12");
@@ -118,8 +122,8 @@ fn a_blind_event_is_written_before_anything_is_read() {
 
 #[test]
 fn any_other_event_reads_the_row_first() {
-    let asked = Asked::Close(Closed::Completed);
-    let mut attempt = attempt(6, &asked, !BLIND);
+    let request = OrderRequest::Close(Closed::Completed);
+    let mut attempt = attempt(6, &request, !BLIND);
     assert_eq!(word(&mut attempt), "read");
     assert_eq!(word(&mut attempt), "read", "until it is told what the row is");
     attempt.saw(assigned(&SHARED, "ab"));
@@ -130,8 +134,8 @@ fn any_other_event_reads_the_row_first() {
 
 #[test]
 fn a_plan_keeps_the_moment_at_which_it_was_decided() {
-    let asked = assign(&EXCLUSIVE, "ab");
-    let mut attempt = attempt(1, &asked, BLIND);
+    let request = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(1, &request, BLIND);
     let _ = attempt.next(at(NOW));
     attempt.took(Some(vec![number(1), number(2)]));
     let Task::Commit { plan, now } = attempt.next(at(NOW + 9)) else { panic!("no plan") };
@@ -140,8 +144,8 @@ fn a_plan_keeps_the_moment_at_which_it_was_decided() {
 
 #[test]
 fn an_amendment_that_needs_no_numbers_takes_none() {
-    let asked = assign(&EXCLUSIVE, "ba");
-    let mut attempt = attempt(6, &asked, !BLIND);
+    let request = assign(&EXCLUSIVE, "ba");
+    let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(assigned(&EXCLUSIVE, "ab"));
     assert_eq!(word(&mut attempt), "write, claiming ");
 }
@@ -152,13 +156,13 @@ fn what_the_table_of_the_contract_says_of_an_event_comes_of_it() {
     let mut elsewhere = SHARED.clone();
     elsewhere.id = crate::PoolId::parse("elsewhere").unwrap();
     let in_another_pool = assign(&elsewhere, "ab");
-    for (version, asked, outcome) in [
+    for (version, request, outcome) in [
         (5, &same, "assigned 5"),
         (4, &other, "ignored, Stale 5"),
-        (5, &Asked::Unassign, "ignored, SameVersion 5"),
+        (5, &OrderRequest::Unassign, "ignored, SameVersion 5"),
         (6, &in_another_pool, "pool: must be the pool of the order's earlier assignments"),
     ] {
-        let mut attempt = attempt(version, asked, !BLIND);
+        let mut attempt = attempt(version, request, !BLIND);
         attempt.saw(assigned(&EXCLUSIVE, "ab"));
         assert_eq!(word(&mut attempt), format!("done: {outcome}"));
     }
@@ -166,8 +170,8 @@ fn what_the_table_of_the_contract_says_of_an_event_comes_of_it() {
 
 #[test]
 fn a_dry_pool_is_believed_only_after_the_row_was_read() {
-    let asked = assign(&EXCLUSIVE, "ab");
-    let mut in_vain = attempt(6, &asked, BLIND);
+    let request = assign(&EXCLUSIVE, "ab");
+    let mut in_vain = attempt(6, &request, BLIND);
     assert_eq!(word(&mut in_vain), "take 2, 0 lost");
     in_vain.took(None);
     assert_eq!(word(&mut in_vain), "read");
@@ -175,7 +179,7 @@ fn a_dry_pool_is_believed_only_after_the_row_was_read() {
     needs_none.saw(assigned(&EXCLUSIVE, "ab"));
     assert_eq!(word(&mut needs_none), "write, claiming ");
 
-    in_vain.saw(Row::Absent);
+    in_vain.saw(KnownRow::Absent);
     assert_eq!(word(&mut in_vain), "take 2, 0 lost");
     in_vain.took(None);
     assert_eq!(word(&mut in_vain), "done: dry");
@@ -183,8 +187,8 @@ fn a_dry_pool_is_believed_only_after_the_row_was_read() {
 
 #[test]
 fn while_the_pool_is_dry_what_an_amendment_ends_is_written_alone() {
-    let asked = assign(&EXCLUSIVE, "ac");
-    let mut attempt = attempt(6, &asked, !BLIND);
+    let request = assign(&EXCLUSIVE, "ac");
+    let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(assigned(&EXCLUSIVE, "ab"));
     assert_eq!(word(&mut attempt), "take 1, 0 lost");
     attempt.took(None);
@@ -195,8 +199,8 @@ fn while_the_pool_is_dry_what_an_amendment_ends_is_written_alone() {
 
 #[test]
 fn a_row_that_moved_is_decided_from_and_the_numbers_are_put_back() {
-    let asked = assign(&EXCLUSIVE, "ab");
-    let mut attempt = attempt(6, &asked, BLIND);
+    let request = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(6, &request, BLIND);
     let _ = attempt.next(at(NOW));
     attempt.took(Some(vec![number(3), number(4)]));
     let _ = attempt.next(at(NOW));
@@ -207,19 +211,19 @@ fn a_row_that_moved_is_decided_from_and_the_numbers_are_put_back() {
 
 #[test]
 fn numbers_that_no_order_holds_alone_are_not_put_back() {
-    let asked = assign(&SHARED, "ab");
-    let mut attempt = attempt(6, &asked, BLIND);
+    let request = assign(&SHARED, "ab");
+    let mut attempt = attempt(6, &request, BLIND);
     let _ = attempt.next(at(NOW));
     attempt.took(Some(vec![number(3), number(4)]));
     let _ = attempt.next(at(NOW));
-    attempt.answered(Commit::Moved(Row::Absent));
+    attempt.answered(Commit::Moved(KnownRow::Absent));
     assert_eq!(word(&mut attempt), "put  back to p");
 }
 
 #[test]
 fn a_lost_claim_is_made_with_other_numbers_and_what_looked_free_is_forgotten() {
-    let asked = assign(&EXCLUSIVE, "ab");
-    let mut attempt = attempt(1, &asked, BLIND);
+    let request = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(1, &request, BLIND);
     for lost in 0..3 {
         assert_eq!(word(&mut attempt), format!("take 2, {lost} lost"));
         attempt.took(Some(vec![number(1), number(2)]));
@@ -230,9 +234,9 @@ fn a_lost_claim_is_made_with_other_numbers_and_what_looked_free_is_forgotten() {
 
 #[test]
 fn what_was_lost_is_remembered_until_the_row_is_another() {
-    let asked = Asked::Unassign;
+    let request = OrderRequest::Unassign;
     let row = assigned(&EXCLUSIVE, "ab");
-    let mut attempt = attempt(6, &asked, !BLIND);
+    let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(row.clone());
     let writes = plan(&mut attempt).writes;
     assert_eq!(writes.len(), 4);
@@ -249,8 +253,8 @@ fn what_was_lost_is_remembered_until_the_row_is_another() {
 
 #[test]
 fn a_number_on_which_somebody_has_a_route_is_not_needed_again() {
-    let asked = assign(&SHARED, "ab");
-    let mut attempt = attempt(1, &asked, BLIND);
+    let request = assign(&SHARED, "ab");
+    let mut attempt = attempt(1, &request, BLIND);
     let _ = attempt.next(at(NOW));
     attempt.took(Some(vec![number(1), number(2)]));
     lose(&mut attempt, 1);
@@ -265,8 +269,8 @@ fn a_number_on_which_somebody_has_a_route_is_not_needed_again() {
 #[test]
 fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_another_does_not() {
     for (pool, then) in [(&*SHARED, "read"), (&*EXCLUSIVE, "take 2, 7 lost")] {
-        let asked = assign(pool, "ab");
-        let mut attempt = attempt(1, &asked, BLIND);
+        let request = assign(pool, "ab");
+        let mut attempt = attempt(1, &request, BLIND);
         for lost in 0..7 {
             assert_eq!(word(&mut attempt), format!("take 2, {lost} lost"));
             attempt.took(Some(vec![number(1), number(2)]));
@@ -275,7 +279,7 @@ fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_another_does_not() {
         }
         assert_eq!(word(&mut attempt), then);
         if then == "read" {
-            attempt.saw(Row::Absent);
+            attempt.saw(KnownRow::Absent);
             assert_eq!(word(&mut attempt), "done: dry");
         }
     }
@@ -283,9 +287,9 @@ fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_another_does_not() {
 
 #[test]
 fn a_busy_table_is_tried_again_after_a_pause_that_grows_and_ten_tries_are_the_most() {
-    let asked = Asked::Unassign;
-    let mut attempt = attempt(6, &asked, !BLIND);
-    attempt.saw(Row::Absent);
+    let request = OrderRequest::Unassign;
+    let mut attempt = attempt(6, &request, !BLIND);
+    attempt.saw(KnownRow::Absent);
     for longest in [20, 40, 80, 160, 320, 640, 640, 640, 640, 640] {
         assert_eq!(word(&mut attempt), "write, claiming ");
         attempt.answered(Commit::Busy);
@@ -296,8 +300,8 @@ fn a_busy_table_is_tried_again_after_a_pause_that_grows_and_ten_tries_are_the_mo
 
 #[test]
 fn after_the_first_error_the_row_is_read_and_the_second_one_counts() {
-    let asked = assign(&EXCLUSIVE, "ab");
-    let mut attempt = attempt(5, &asked, BLIND);
+    let request = assign(&EXCLUSIVE, "ab");
+    let mut attempt = attempt(5, &request, BLIND);
     let _ = attempt.next(at(NOW));
     attempt.took(Some(vec![number(1), number(2)]));
     let _ = attempt.next(at(NOW));
@@ -309,7 +313,7 @@ fn after_the_first_error_the_row_is_read_and_the_second_one_counts() {
     was_written.saw(assigned(&EXCLUSIVE, "ab"));
     assert_eq!(word(&mut was_written), "done: assigned 5");
 
-    attempt.saw(Row::Absent);
+    attempt.saw(KnownRow::Absent);
     assert_eq!(word(&mut attempt), "take 2, 0 lost");
     attempt.took(Some(vec![number(1), number(2)]));
     let _ = attempt.next(at(NOW));
@@ -318,8 +322,8 @@ fn after_the_first_error_the_row_is_read_and_the_second_one_counts() {
 
 #[test]
 fn an_attempt_with_all_its_tries_still_knows_what_it_saw_and_learnt() {
-    let asked = Asked::Unassign;
-    let mut attempt = attempt(6, &asked, !BLIND);
+    let request = OrderRequest::Unassign;
+    let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(assigned(&EXCLUSIVE, "ab"));
     lose(&mut attempt, 3);
     let mut again = attempt.clone().with_all_tries();

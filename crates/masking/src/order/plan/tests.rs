@@ -30,20 +30,20 @@ fn people(people: &[(&str, char)]) -> Vec<Person> {
     let person = |(role, name): &(&str, char)| Person {
         role: Role::parse(role).unwrap(),
         phone: format!("+6281200{:04}", u32::from(*name)).parse().unwrap(),
-        caller: Caller::from_stored(name.to_string()),
+        caller: PhoneHash::from_stored(name.to_string()),
     };
     people.iter().map(person).collect()
 }
 
 /// An order of version 5 that holds these numbers for these people.
-fn assigned(held: &[(&str, char, u8)], end: u64) -> Row {
-    let participants = held.iter().map(|(role, name, last)| Held {
+fn assigned(held: &[(&str, char, u8)], end: u64) -> KnownRow {
+    let participants = held.iter().map(|(role, name, last)| HeldNumber {
         role: Role::parse(role).unwrap(),
         number: number(*last),
-        caller: Some(Caller::from_stored(name.to_string())),
+        caller: Some(PhoneHash::from_stored(name.to_string())),
     });
     let holding = Holding {
-        terms: Terms::of(&pool()),
+        terms: ClaimTerms::of(&pool()),
         participants: participants.collect(),
         expires_at: at(end),
         waiting: false,
@@ -51,13 +51,13 @@ fn assigned(held: &[(&str, char, u8)], end: u64) -> Row {
     row(State::Assigned(holding))
 }
 
-fn row(state: State) -> Row {
+fn row(state: State) -> KnownRow {
     let pool = PoolId::parse("p");
-    Row::Present(Order { order_id: ORDER_ID.clone(), version: 5, revision: 7, pool, state })
+    KnownRow::Present(Order { order_id: ORDER_ID.clone(), version: 5, revision: 7, pool, state })
 }
 
 /// The customer `a` on number 1 and the agent `b` on number 2.
-fn pair(end: u64) -> Row {
+fn pair(end: u64) -> KnownRow {
     assigned(&[("customer", 'a', 1), ("agent", 'b', 2)], end)
 }
 
@@ -65,33 +65,39 @@ const PAIR: [(&str, char); 2] = [("customer", 'a'), ("agent", 'b')];
 const REPLACED: [(&str, char); 2] = [("customer", 'a'), ("agent", 'c')];
 const TRIO: [(&str, char); 3] = [("customer", 'a'), ("agent", 'b'), ("merchant", 'd')];
 
-fn change<'a>(row: &'a Row, learnt: &'a Learnt) -> Change<'a> {
-    Change { row, order_id: &ORDER_ID, version: 6, learnt, now: at(NOW) }
+fn change<'a>(row: &'a KnownRow, conflicts: &'a Conflicts) -> Change<'a> {
+    Change { row, order_id: &ORDER_ID, version: 6, conflicts, now: at(NOW) }
 }
 
-fn needed<'a>(change: Change<'a>, wish: &'a Wish<'_>) -> NumbersNeeded<'a> {
-    change.needed(wish, Allocation::Exclusive, 0)
+fn needed<'a>(change: Change<'a>, request: &'a AssignmentRequest<'_>) -> NumbersNeeded<'a> {
+    change.needed(request, Allocation::Exclusive, 0)
 }
 
 /// Assigns these people to the order until then, with these numbers to claim.
-fn assign(row: &Row, learnt: &Learnt, to: &[(&str, char)], end: u64, fresh: &[u8]) -> Plan {
-    let (pool, terms) = (pool(), Terms::of(&pool()));
-    let wish = Wish { pool: &pool, expires_at: None, people: people(to) };
+fn assign(
+    row: &KnownRow,
+    conflicts: &Conflicts,
+    to: &[(&str, char)],
+    end: u64,
+    fresh: &[u8],
+) -> Plan {
+    let (pool, terms) = (pool(), ClaimTerms::of(&pool()));
+    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(to) };
     let fresh: Vec<Number> = fresh.iter().copied().map(number).collect();
-    let change = change(row, learnt);
-    assert_eq!(needed(change, &wish).count(), fresh.len());
-    change.assign(&wish, terms, at(end), fresh).unwrap()
+    let change = change(row, conflicts);
+    assert_eq!(needed(change, &request).count(), fresh.len());
+    change.assign(&request, terms, at(end), fresh).unwrap()
 }
 
 /// The same for a pool that is dry.
-fn end_alone(row: &Row, to: &[(&str, char)], end: u64) -> Option<Plan> {
+fn end_alone(row: &KnownRow, to: &[(&str, char)], end: u64) -> Option<Plan> {
     let pool = pool();
-    let wish = Wish { pool: &pool, expires_at: None, people: people(to) };
-    change(row, &Learnt::default()).end_alone(&wish, at(end))
+    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(to) };
+    change(row, &Conflicts::default()).end_alone(&request, at(end))
 }
 
-fn nothing_learnt() -> Learnt {
-    Learnt::default()
+fn nothing_learnt() -> Conflicts {
+    Conflicts::default()
 }
 
 /// The writes of a plan, in words; of a route: who reaches whom on which number and
@@ -127,9 +133,9 @@ fn words(plan: &Plan) -> Vec<String> {
 #[test]
 fn what_is_claimed_is_held_to_the_end_and_rests_after_it() {
     for (row, expects, version, revision) in [
-        (Row::Unread, Expects::Free, 6, 1),
-        (Row::Absent, Expects::Absent, 6, 1),
-        (row(State::Unassigned(Unassigned::Told)), Expects::Revision(7), 6, 8),
+        (KnownRow::Unread, ExpectedRow::Free, 6, 1),
+        (KnownRow::Absent, ExpectedRow::Absent, 6, 1),
+        (row(State::Unassigned(Unassigned::ByEvent)), ExpectedRow::Revision(7), 6, 8),
     ] {
         let plan = assign(&row, &nothing_learnt(), &PAIR, END, &[1, 2]);
         assert_eq!(
@@ -150,7 +156,7 @@ fn what_is_claimed_is_held_to_the_end_and_rests_after_it() {
 fn an_amendment_that_changes_nothing_writes_the_row_alone() {
     let plan = assign(&pair(END), &nothing_learnt(), &PAIR, END, &[]);
     assert_eq!(words(&plan), [""; 0]);
-    assert_eq!((plan.order.version, plan.expects), (6, Expects::Revision(7)));
+    assert_eq!((plan.order.version, plan.expects), (6, ExpectedRow::Revision(7)));
 }
 
 #[test]
@@ -221,12 +227,12 @@ fn an_order_that_ends_releases_all_and_a_completed_one_after_its_grace() {
             format!("end b on 1, {end}, {cooled}{stripped}"),
         ]
     };
-    let learnt = nothing_learnt();
+    let conflicts = nothing_learnt();
     let (row, soon_over) = (pair(END), pair(NOW + 10));
     let (pool, people) = (pool(), people(&PAIR));
-    let wish = Wish { pool: &pool, expires_at: None, people };
-    let (live, ending) = (change(&row, &learnt), change(&soon_over, &learnt));
-    for plan in [live.unassign(), live.close(Closed::Cancelled), live.expire(&wish)] {
+    let request = AssignmentRequest { pool: &pool, expires_at: None, people };
+    let (live, ending) = (change(&row, &conflicts), change(&soon_over, &conflicts));
+    for plan in [live.unassign(), live.close(Closed::Cancelled), live.expire(&request)] {
         assert_eq!(words(&plan), over(NOW, ", stripped"));
     }
     assert_eq!(words(&live.close(Closed::Completed)), over(NOW + 60, ""));
@@ -242,28 +248,28 @@ fn what_expired_by_itself_is_not_released_and_only_loses_its_phones() {
             format!("end a on 2, {end}, {cooled}, stripped"),
             format!("end b on 1, {end}, {cooled}, stripped"),
         ];
-        let (row, learnt) = (pair(end), nothing_learnt());
+        let (row, conflicts) = (pair(end), nothing_learnt());
         for plan in
-            [change(&row, &learnt).unassign(), change(&row, &learnt).close(Closed::Completed)]
+            [change(&row, &conflicts).unassign(), change(&row, &conflicts).close(Closed::Completed)]
         {
             assert_eq!(words(&plan), stripped);
         }
         // Assigned again, the order gets other numbers than those in its row.
-        let again = words(&assign(&row, &learnt, &PAIR, END, &[3, 4]));
+        let again = words(&assign(&row, &conflicts, &PAIR, END, &[3, 4]));
         assert_eq!(again[..2], stripped);
         assert_eq!(again[2..4], ["claim 3 to 5600", "claim 4 to 5600"]);
         let (pool, four) = (pool(), [1, 2, 3, 4].map(number));
-        let wish = Wish { pool: &pool, expires_at: None, people: people(&PAIR) };
-        let picked = needed(change(&row, &learnt), &wish).pick(&four);
+        let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&PAIR) };
+        let picked = needed(change(&row, &conflicts), &request).pick(&four);
         assert_eq!(picked, Some(vec![number(3), number(4)]), "they are no candidates");
     }
 }
 
 #[test]
 fn an_older_close_leaves_the_version() {
-    let (row, learnt) = (pair(END), nothing_learnt());
+    let (row, conflicts) = (pair(END), nothing_learnt());
     for (version, stored) in [(4, 5), (6, 6)] {
-        let change = Change { version, ..change(&row, &learnt) };
+        let change = Change { version, ..change(&row, &conflicts) };
         let plan = change.close(Closed::Completed);
         assert_eq!((plan.order.version, plan.order.revision), (stored, 8));
     }
@@ -272,15 +278,15 @@ fn an_older_close_leaves_the_version() {
 #[test]
 fn a_lost_number_or_route_is_let_go_and_replaced() {
     let lost = |writes: &[Write]| {
-        let mut learnt = Learnt::default();
-        learnt.lost(writes);
-        learnt
+        let mut conflicts = Conflicts::default();
+        conflicts.lost(writes);
+        conflicts
     };
     let row = pair(END);
 
     let extended = assign(&row, &nothing_learnt(), &PAIR, END + 1000, &[]);
-    let learnt = lost(&extended.writes[..1]);
-    let plan = words(&assign(&row, &learnt, &PAIR, END + 1000, &[3]));
+    let conflicts = lost(&extended.writes[..1]);
+    let plan = words(&assign(&row, &conflicts, &PAIR, END + 1000, &[3]));
     assert!(plan.contains(&"claim 3 to 6600".to_owned()), "{plan:?}");
     assert!(!plan.iter().any(|it| it.starts_with("release 1")), "{plan:?}");
 
@@ -294,8 +300,8 @@ fn a_lost_number_or_route_is_let_go_and_replaced() {
 
     // Who joins has another order's route on a number that the order keeps.
     let joined = assign(&row, &nothing_learnt(), &REPLACED, END, &[]);
-    let learnt = lost(&joined.writes[2..]);
-    let plan = words(&assign(&row, &learnt, &REPLACED, END, &[3]));
+    let conflicts = lost(&joined.writes[2..]);
+    let plan = words(&assign(&row, &conflicts, &REPLACED, END, &[3]));
     assert_eq!(plan[0], "release 1 at 1600", "{plan:?}");
     assert!(plan.contains(&"c on 3 to a as 2, 5000, 5600".to_owned()), "{plan:?}");
 }
@@ -325,24 +331,26 @@ fn a_dry_pool_holds_up_only_what_begins() {
 #[test]
 fn a_dry_pool_leaves_nothing_to_do_twice() {
     let plan = end_alone(&pair(END), &TRIO, END).unwrap();
-    let row = Row::Present(plan.order.clone());
+    let row = KnownRow::Present(plan.order.clone());
     assert_eq!(end_alone(&row, &TRIO, END), None, "all that can end has ended");
-    let older = Row::Present(Order { version: 5, ..plan.order });
+    let older = KnownRow::Present(Order { version: 5, ..plan.order });
     assert_eq!(end_alone(&older, &TRIO, END).unwrap().order.version, 6);
     let sooner = end_alone(&row, &TRIO, END - 1000).unwrap();
     assert_eq!(words(&sooner).len(), 4, "{sooner:?}");
-    for row in [Row::Unread, Row::Absent, pair(NOW), self::row(State::Closed(Closed::Completed))] {
+    for row in
+        [KnownRow::Unread, KnownRow::Absent, pair(NOW), self::row(State::Closed(Closed::Completed))]
+    {
         assert_eq!(end_alone(&row, &TRIO, END), None, "it holds nothing that could end");
     }
 }
 
 /// A row like that of [`pair`], of an order that claimed in a shared pool.
-fn shared_pair(end: u64) -> Row {
-    let Row::Present(mut order) = pair(end) else { unreachable!() };
+fn shared_pair(end: u64) -> KnownRow {
+    let KnownRow::Present(mut order) = pair(end) else { unreachable!() };
     if let State::Assigned(holding) = &mut order.state {
         holding.terms.allocation = Allocation::Shared;
     }
-    Row::Present(order)
+    KnownRow::Present(order)
 }
 
 #[test]
@@ -356,36 +364,37 @@ fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
         assert!(words(&plan).iter().all(|it| it.starts_with("end ")), "{plan:?}");
     }
 
-    let (pool, terms) = (pool(), Terms { allocation: Allocation::Shared, ..Terms::of(&pool()) });
-    let wish = Wish { pool: &pool, expires_at: None, people: people(&TRIO) };
-    let (learnt, fresh) = (nothing_learnt(), vec![number(3)]);
-    let plan = change(&row, &learnt).assign(&wish, terms, at(END + 1000), fresh).unwrap();
+    let (pool, terms) =
+        (pool(), ClaimTerms { allocation: Allocation::Shared, ..ClaimTerms::of(&pool()) });
+    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&TRIO) };
+    let (conflicts, fresh) = (nothing_learnt(), vec![number(3)]);
+    let plan = change(&row, &conflicts).assign(&request, terms, at(END + 1000), fresh).unwrap();
     assert_eq!(plan.writes.len(), 6, "{plan:?}");
     assert!(plan.writes.iter().all(|it| matches!(it, Write::OpenRoute { .. })), "{plan:?}");
 }
 
 #[test]
 fn a_number_is_not_tried_again_for_somebody_who_would_dial_a_route_that_was_lost() {
-    let (row, pool) = (Row::Absent, pool());
-    let wish = Wish { pool: &pool, expires_at: None, people: people(&PAIR) };
-    let learnt = nothing_learnt();
+    let (row, pool) = (KnownRow::Absent, pool());
+    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&PAIR) };
+    let conflicts = nothing_learnt();
     let two = [1, 2].map(number);
-    let nobody_has_routes = needed(change(&row, &learnt), &wish);
+    let nobody_has_routes = needed(change(&row, &conflicts), &request);
     assert_eq!(nobody_has_routes.pick(&two), Some(two.to_vec()));
     assert_eq!(nobody_has_routes.pick(&two[..1]), None, "numbers of one order differ");
 
     // The agent has a route on number 1: it may stand for the agent, whom the
     // customer dials.
-    let mut learnt = nothing_learnt();
-    learnt.lost(&[Write::OpenRoute {
+    let mut conflicts = nothing_learnt();
+    conflicts.lost(&[Write::OpenRoute {
         number: number(1),
-        caller: wish.people[1].caller.clone(),
-        connect_to: wish.people[0].phone.clone(),
+        caller: request.people[1].caller.clone(),
+        connect_to: request.people[0].phone.clone(),
         shown: number(2),
         expires_at: at(END),
         reusable_at: at(END),
         kept: false,
     }]);
     let swapped = [2, 1].map(number).to_vec();
-    assert_eq!(needed(change(&row, &learnt), &wish).pick(&two), Some(swapped));
+    assert_eq!(needed(change(&row, &conflicts), &request).pick(&two), Some(swapped));
 }
