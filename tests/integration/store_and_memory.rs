@@ -101,9 +101,9 @@ fn number_row() -> impl Strategy<Value = NumberRow> {
 
 fn route() -> impl Strategy<Value = RouteEntry> {
     let row = (prop::option::of(phone()), number(), order_id(), moment(), moment()).prop_map(
-        |(connect_to, caller_id, order_id, expires_at, reusable_at)| RouteRow {
+        |(connect_to, shown_number, order_id, expires_at, reusable_at)| RouteRow {
             connect_to,
-            caller_id,
+            shown_number,
             order_id,
             expires_at,
             reusable_at,
@@ -131,9 +131,19 @@ fn write() -> impl Strategy<Value = Write> {
         of_number().prop_map(|(number, available_at)| Write::KeepNumber { number, available_at }),
         of_number()
             .prop_map(|(number, available_at)| Write::ReleaseNumber { number, available_at }),
-        opened.prop_map(|(number, caller, connect_to, shown, expires_at, reusable_at, kept)| {
-            Write::OpenRoute { number, caller, connect_to, shown, expires_at, reusable_at, kept }
-        }),
+        opened.prop_map(
+            |(number, caller, connect_to, shown_number, expires_at, reusable_at, kept)| {
+                Write::OpenRoute {
+                    number,
+                    caller,
+                    connect_to,
+                    shown_number,
+                    expires_at,
+                    reusable_at,
+                    kept,
+                }
+            }
+        ),
         (number(), caller(), moment(), moment(), any::<bool>()).prop_map(
             |(number, caller, expires_at, reusable_at, strip)| Write::EndRoute {
                 number,
@@ -201,7 +211,7 @@ fn import(dynamodb: &cloud::Tables, tables: &Tables) {
                 "number": text(number.as_str()),
                 "caller": text(caller.as_str()),
                 "connect_to": it.connect_to.as_ref().map(|it| text(it.reveal())),
-                "caller_id": text(it.caller_id.as_str()),
+                "caller_id": text(it.shown_number.as_str()),
                 "order_id": text(it.order_id.as_str()),
                 "expires_at": seconds(it.expires_at),
                 "reusable_at": seconds(it.reusable_at),
@@ -248,7 +258,7 @@ async fn export(dynamodb: &cloud::Tables, orders: &Orders) -> Tables {
             (field("number").parse().unwrap(), PhoneHash::from_stored(field("caller").to_owned())),
             RouteRow {
                 connect_to: text(&row, "connect_to").map(|it| it.parse().unwrap()),
-                caller_id: field("caller_id").parse().unwrap(),
+                shown_number: field("caller_id").parse().unwrap(),
                 order_id: order_id(field("order_id")),
                 expires_at: seconds(field("expires_at")),
                 reusable_at: seconds(field("reusable_at")),

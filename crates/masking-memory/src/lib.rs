@@ -37,7 +37,7 @@ pub struct RouteRow {
     /// The phone to ring.
     pub connect_to: Option<Phone>,
     /// The number to show.
-    pub caller_id: Number,
+    pub shown_number: Number,
     /// The order that it belongs to.
     pub order_id: OrderId,
     /// From then on it connects nobody.
@@ -61,7 +61,7 @@ impl From<&RouteRow> for Route {
     fn from(row: &RouteRow) -> Self {
         Self {
             connect_to: row.connect_to.clone(),
-            caller_id: row.caller_id.clone(),
+            shown_number: row.shown_number.clone(),
             order_id: row.order_id.as_str().to_owned(),
             expires_at: row.expires_at,
             reusable_at: row.reusable_at,
@@ -146,11 +146,17 @@ impl Tables {
                 (row.available_at, row.order_id) = (available_at, None);
             }),
             Write::OpenRoute {
-                number, caller, connect_to, shown, expires_at, reusable_at, ..
+                number,
+                caller,
+                connect_to,
+                shown_number,
+                expires_at,
+                reusable_at,
+                ..
             } => {
-                let (order_id, caller_id) = (order_id.clone(), shown);
+                let order_id = order_id.clone();
                 let connect_to = Some(connect_to);
-                let row = RouteRow { connect_to, caller_id, order_id, expires_at, reusable_at };
+                let row = RouteRow { connect_to, shown_number, order_id, expires_at, reusable_at };
                 self.routes.insert((number, caller), row);
             }
             Write::EndRoute { number, caller, expires_at, reusable_at, strip } => {

@@ -163,10 +163,10 @@ pub(crate) fn read_route(item: Item) -> Result<Route, StoreError> {
         Some(phone) => Some(phone.parse().map_err(|_| malformed("connect_to"))?),
         None => None,
     };
-    let caller_id: Number = item.caller_id.parse().map_err(|_| malformed("caller_id"))?;
+    let shown_number: Number = item.caller_id.parse().map_err(|_| malformed("caller_id"))?;
     Ok(Route {
         connect_to,
-        caller_id,
+        shown_number,
         order_id: item.order_id,
         expires_at: Timestamp::from_seconds(item.expires_at),
         reusable_at: Timestamp::from_seconds(item.reusable_at),

@@ -150,7 +150,7 @@ impl Orders {
                 number,
                 caller,
                 connect_to,
-                shown,
+                shown_number,
                 expires_at,
                 reusable_at,
                 kept: _,
@@ -161,7 +161,7 @@ impl Orders {
                      expires_at = :expires_at, reusable_at = :reusable_at, #ttl = :ttl",
                 )
                 .expression_attribute_values(":connect_to", string(connect_to.reveal()))
-                .expression_attribute_values(":caller_id", string(shown.as_str()))
+                .expression_attribute_values(":caller_id", string(shown_number.as_str()))
                 .expression_attribute_values(":order_id", string(order_id.as_str())),
             Write::EndRoute { number, caller, expires_at, reusable_at, strip } => {
                 let set = "SET expires_at = :expires_at, reusable_at = :reusable_at, #ttl = :ttl";

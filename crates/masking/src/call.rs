@@ -38,7 +38,7 @@ pub struct Route {
     /// The phone to ring; gone from the row once the route has ended.
     pub connect_to: Option<Phone>,
     /// The number to show to whom is rung.
-    pub caller_id: Number,
+    pub shown_number: Number,
     /// The order that the route belongs to.
     pub order_id: String,
     /// From this moment on, the route connects nobody.
@@ -55,7 +55,7 @@ pub enum Answer {
         /// The phone to ring.
         connect_to: Phone,
         /// The number to show.
-        caller_id: Number,
+        shown_number: Number,
         /// The order that connects the two.
         order_id: String,
         /// Until when it does.
@@ -97,7 +97,7 @@ pub fn answer(route: Option<Route>, now: Timestamp) -> Answer {
     match route.connect_to {
         Some(connect_to) if now < route.expires_at => Answer::Connect {
             connect_to,
-            caller_id: route.caller_id,
+            shown_number: route.shown_number,
             order_id: route.order_id,
             expires_at: route.expires_at,
         },
@@ -146,7 +146,7 @@ mod tests {
         let route = |connect_to| {
             Some(Route {
                 connect_to,
-                caller_id: "+622150001".parse().unwrap(),
+                shown_number: "+622150001".parse().unwrap(),
                 order_id: "o-1".to_owned(),
                 expires_at: at(100),
                 reusable_at: at(200),

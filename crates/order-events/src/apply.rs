@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use lambda_support::Clock;
 use masking::{
-    Announcement, Attempt, Ignored, Invalid, Number, NumbersNeeded, OrderId, OrderRequest, Outcome,
-    Pool, Task, Timestamp,
+    Attempt, Ignored, Number, NumbersNeeded, OrderId, OrderRequest, Outcome, Pool, Task, Timestamp,
 };
 use masking_store::{Orders, StoreError};
 
@@ -18,31 +17,6 @@ pub struct Step<'a> {
     pub version: u64,
     /// What it asks.
     pub request: OrderRequest<'a>,
-}
-
-/// What came of an event.
-#[derive(Debug)]
-pub enum Applied {
-    /// The row has taken it in, now or earlier; this is what the row says.
-    Says(Announcement),
-    /// It does nothing to the order.
-    Ignored,
-    /// The pool has too few free numbers. What the event ends has ended.
-    Dry,
-}
-
-/// Why an event was not applied.
-#[derive(Debug, thiserror::Error)]
-pub enum NotApplied {
-    /// It contradicts the order; it will not be applied later either.
-    #[error(transparent)]
-    Refused(#[from] Invalid),
-    /// The tables did not take it; it may be applied later.
-    #[error(transparent)]
-    Failed(#[from] StoreError),
-    /// Others were at the same rows all the time; it may be applied later.
-    #[error("lost {} times against other writes of the same rows", Attempt::MOST_TRIES)]
-    Contended,
 }
 
 /// Where free numbers are looked for.
@@ -79,14 +53,14 @@ impl Candidates for NoCandidates {
 ///
 /// # Errors
 ///
-/// The event is refused, or the tables did not take it.
+/// The tables did not answer, twice. The event may have been applied.
 pub async fn apply(
     orders: &Orders,
     clock: &Clock,
     step: &Step<'_>,
     blind: bool,
     candidates: &impl Candidates,
-) -> Result<Applied, NotApplied> {
+) -> Result<Outcome, StoreError> {
     let mut attempt = Attempt::new(step.order_id, step.version, &step.request, blind);
     loop {
         match attempt.next(Timestamp::from_seconds(clock.unix_seconds())) {
@@ -99,28 +73,20 @@ pub async fn apply(
                 Ok(commit) => attempt.answered(commit),
                 Err(error) => {
                     if !attempt.unanswered() {
-                        return Err(error.into());
+                        return Err(error);
                     }
                 }
             },
             Task::PutBack { pool, numbers } => candidates.put_back(pool, numbers).await,
             Task::Forget { pool } => candidates.forget(pool).await,
             Task::Pause { longest } => pause(longest).await,
-            Task::Done(outcome) => return applied(step, outcome),
+            Task::Done(outcome) => {
+                if let Outcome::Ignored { why, stored_version } = outcome {
+                    log_ignored(step, why, stored_version);
+                }
+                return Ok(outcome);
+            }
         }
-    }
-}
-
-fn applied(step: &Step<'_>, outcome: Outcome) -> Result<Applied, NotApplied> {
-    match outcome {
-        Outcome::Announce(announcement) => Ok(Applied::Says(announcement)),
-        Outcome::Ignored { why, stored_version } => {
-            log_ignored(step, why, stored_version);
-            Ok(Applied::Ignored)
-        }
-        Outcome::Dry => Ok(Applied::Dry),
-        Outcome::Refused(invalid) => Err(invalid.into()),
-        Outcome::Contended => Err(NotApplied::Contended),
     }
 }
 

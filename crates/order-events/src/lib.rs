@@ -6,6 +6,6 @@ mod apply;
 mod intake;
 mod verdict;
 
-pub use self::apply::{Applied, Candidates, NoCandidates, NotApplied, Step, apply};
+pub use self::apply::{Candidates, NoCandidates, Step, apply};
 pub use self::intake::{Intake, Performed};
 pub use self::verdict::{Verdict, refusal};

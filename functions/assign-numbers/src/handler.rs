@@ -83,7 +83,7 @@ impl<'a> Batch<'a> {
     async fn look_ahead(&self, event: &OrderEvent, pool: &Pool) -> Verdict {
         match self.stock.look(pool).await {
             Ok(()) => Verdict::silent(Fate::Done),
-            Err(error) => Verdict::again(&error.into(), &event.order_id),
+            Err(error) => Verdict::again(&error, &event.order_id),
         }
     }
 

@@ -224,7 +224,7 @@ fn agrees(model: &Claims, world: &World, order_id: &OrderId, holding: &Holding) 
         row.is_some_and(|row| {
             row.order_id == *order_id
                 && row.connect_to.as_ref().and_then(|phone| model.caller(phone)) == Some(it.callee)
-                && row.caller_id == *it.shown
+                && row.shown_number == *it.shown_number
                 && (row.expires_at, row.reusable_at) == (ends, free_at)
         })
     });
@@ -285,7 +285,8 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
                 let callee = model.caller(&connect_to);
                 let is_route = holding.is_some_and(|holding| {
                     holding.routes().any(|it| {
-                        (it.number, it.caller, it.shown) == (number, caller, &row.caller_id)
+                        (it.number, it.caller, it.shown_number)
+                            == (number, caller, &row.shown_number)
                             && Some(it.callee) == callee
                     })
                 });

@@ -300,7 +300,7 @@ impl<'a> Change<'a> {
                     number: route.number.clone(),
                     caller: route.caller.clone(),
                     connect_to: callee.phone.clone(),
-                    shown: route.shown.clone(),
+                    shown_number: route.shown_number.clone(),
                     expires_at,
                     reusable_at: available_at,
                     kept: holds(before, route.number),

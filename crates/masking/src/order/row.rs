@@ -226,7 +226,7 @@ impl Holding {
                     number: &to.number,
                     caller,
                     callee,
-                    shown: &from.number,
+                    shown_number: &from.number,
                 })
             })
         })
@@ -243,7 +243,7 @@ pub struct HeldRoute<'a> {
     /// Who is rung.
     pub callee: &'a PhoneHash,
     /// The number that is shown to who is rung.
-    pub shown: &'a Number,
+    pub shown_number: &'a Number,
 }
 
 impl ClaimTerms {

@@ -64,7 +64,7 @@ pub enum Write {
         /// The phone to ring.
         connect_to: Phone,
         /// The number that is shown to who is rung.
-        shown: Number,
+        shown_number: Number,
         /// When it ends.
         expires_at: Timestamp,
         /// When another order may claim it.

@@ -41,7 +41,7 @@ impl Webhook for Exotel {
 
     fn answer(&self, answer: &Answer) -> Reply {
         let body = match answer {
-            Answer::Connect { connect_to, caller_id, .. } => connect(connect_to, caller_id),
+            Answer::Connect { connect_to, shown_number, .. } => connect(connect_to, shown_number),
             // The flow goes on to its "We didn't dial anyone", where the operator puts
             // the words.
             Answer::Reject(_) => ring(&[]),
@@ -72,10 +72,10 @@ fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
 
 /// The answer that rings a phone and shows it a number. The number to show is
 /// always named.
-fn connect(connect_to: &Phone, caller_id: &Number) -> Value {
+fn connect(connect_to: &Phone, shown_number: &Number) -> Value {
     let mut answer = ring(&[connect_to.reveal()]);
     if let Value::Object(fields) = &mut answer {
-        fields.insert("outgoing_phone_number".to_owned(), json!(caller_id.as_str()));
+        fields.insert("outgoing_phone_number".to_owned(), json!(shown_number.as_str()));
     }
     answer
 }
@@ -198,7 +198,7 @@ mod tests {
     fn connects_with_the_number_to_show() {
         let answer = json_of(&Answer::Connect {
             connect_to: "+919812345678".parse().unwrap(),
-            caller_id: "+918000000002".parse().unwrap(),
+            shown_number: "+918000000002".parse().unwrap(),
             order_id: "o-1".to_owned(),
             expires_at: Timestamp::from_seconds(0),
         });

@@ -36,12 +36,12 @@ impl Webhook for Switch {
 
     fn answer(&self, answer: &Answer) -> Reply {
         let (status, body) = match answer {
-            Answer::Connect { connect_to, caller_id, order_id, expires_at } => (
+            Answer::Connect { connect_to, shown_number, order_id, expires_at } => (
                 StatusCode::OK,
                 json!({
                     "decision": "connect",
                     "connect_to": connect_to.reveal(),
-                    "caller_id": caller_id.as_str(),
+                    "caller_id": shown_number.as_str(),
                     "order_id": order_id,
                     "expires_at": expires_at.to_string(),
                 }),
@@ -174,7 +174,7 @@ mod tests {
     fn is_told_whom_to_connect_or_why_nobody() {
         let connect = Switch.answer(&Answer::Connect {
             connect_to: "+6281333334444".parse().unwrap(),
-            caller_id: "+622150001".parse().unwrap(),
+            shown_number: "+622150001".parse().unwrap(),
             order_id: "o-1".to_owned(),
             expires_at: Timestamp::from_seconds(0),
         });

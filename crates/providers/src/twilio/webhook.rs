@@ -54,7 +54,7 @@ impl Webhook for Twilio {
 
     fn answer(&self, answer: &Answer) -> Reply {
         let twiml = match answer {
-            Answer::Connect { connect_to, caller_id, .. } => connect(connect_to, caller_id),
+            Answer::Connect { connect_to, shown_number, .. } => connect(connect_to, shown_number),
             Answer::Reject(Reason::Unavailable) => {
                 say("Your call can not be connected at the moment. Please try again in a minute.")
             }
@@ -135,10 +135,10 @@ fn question(body: &[u8]) -> Question {
 ///
 /// The number to show is always named: left out, the caller's own would be shown.
 /// The caller's call counts as answered when the phone is picked up, not before.
-fn connect(connect_to: &Phone, caller_id: &Number) -> String {
+fn connect(connect_to: &Phone, shown_number: &Number) -> String {
     // Both are `+` and digits: nothing to escape.
     respond(&format!(
-        r#"<Dial callerId="{caller_id}" answerOnBridge="true"><Number>{}</Number></Dial>"#,
+        r#"<Dial callerId="{shown_number}" answerOnBridge="true"><Number>{}</Number></Dial>"#,
         connect_to.reveal()
     ))
 }

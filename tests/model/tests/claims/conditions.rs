@@ -98,7 +98,7 @@ fn open(kept: bool, until: u64) -> Write {
         number: number(),
         caller: customer(),
         connect_to: "+6281333334444".parse().expect("a phone"),
-        shown: "+622150002".parse().expect("a number"),
+        shown_number: "+622150002".parse().expect("a number"),
         expires_at: at(until),
         reusable_at: at(until + MINUTE),
         kept,

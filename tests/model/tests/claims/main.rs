@@ -163,7 +163,7 @@ fn after_sharing(without: Option<Without>) -> Claims {
     for last in [1, 2] {
         let route = RouteRow {
             connect_to: Some(phone(4)),
-            caller_id: number(1),
+            shown_number: number(1),
             order_id: order_id("shared"),
             expires_at: at(1),
             reusable_at: at(2),

@@ -114,10 +114,18 @@ fn words(plan: &Plan) -> Vec<String> {
         Write::ReleaseNumber { number, available_at } => {
             format!("release {} at {}", last(number), available_at.seconds())
         }
-        Write::OpenRoute { number, caller, connect_to, shown, expires_at, reusable_at, kept } => {
+        Write::OpenRoute {
+            number,
+            caller,
+            connect_to,
+            shown_number,
+            expires_at,
+            reusable_at,
+            kept,
+        } => {
             let code: u32 = connect_to.reveal().strip_prefix("+6281200").unwrap().parse().unwrap();
             let (callee, kept) = (char::from_u32(code).unwrap(), if *kept { "kept " } else { "" });
-            let (caller, number, shown) = (caller.as_str(), last(number), last(shown));
+            let (caller, number, shown) = (caller.as_str(), last(number), last(shown_number));
             let (end, reusable) = (expires_at.seconds(), reusable_at.seconds());
             format!("{caller} on {kept}{number} to {callee} as {shown}, {end}, {reusable}")
         }
@@ -390,7 +398,7 @@ fn a_number_is_not_tried_again_for_somebody_who_would_dial_a_route_that_was_lost
         number: number(1),
         caller: request.people[1].caller.clone(),
         connect_to: request.people[0].phone.clone(),
-        shown: number(2),
+        shown_number: number(2),
         expires_at: at(END),
         reusable_at: at(END),
         kept: false,

@@ -214,7 +214,7 @@ fn what_is_no_number_is_as_good_as_hidden() {
 fn connects_with_the_number_to_show() {
     let answer = Twilio.answer(&Answer::Connect {
         connect_to: "+6281333334444".parse().unwrap(),
-        caller_id: "+622150001".parse().unwrap(),
+        shown_number: "+622150001".parse().unwrap(),
         order_id: "o-1".to_owned(),
         expires_at: Timestamp::from_seconds(0),
     });
