@@ -110,9 +110,22 @@ test: lint check stack-test  ## Run all tests: format, lints, unit, handlers, te
 	@echo
 	@echo 'All passed: format, clippy, template lint, unit and handler tests, end-to-end tests.'
 
-lint: setup  ## Check format, clippy and the template
+# Licences, bans and sources are checked by `tidy`, out of the same deny.toml. What it can't know
+# is which versions are known to be vulnerable: that takes cargo-deny, and its database.
+define DENY
+if ! cargo deny --version > /dev/null 2>&1; then \
+  echo 'NOT CHECKED: advisories. cargo-deny is not installed: cargo install cargo-deny'; \
+elif ! cargo deny --locked fetch db > target/deny.log 2>&1; then \
+  echo 'NOT CHECKED: advisories. Their database can not be reached:'; tail -2 target/deny.log; \
+else cargo deny --locked check; fi
+endef
+
+lint: setup  ## Check format, clippy, documentation, dependencies, the rules of ARCHITECTURE.md and the template
 	cargo fmt --all --check
+	cargo test --quiet --package tidy --locked
 	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps --document-private-items --locked
+	@$(DENY)
 	cfn-lint infra/template.yaml
 	sam validate --lint --template infra/template.yaml
 
@@ -142,5 +155,11 @@ soak:  ## Run the simulation under faults for SECONDS (60), on new seeds or thos
 	@cargo run --quiet --locked --package simulation --profile soak --bin soak -- \
 	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS) $(if $(FROM),--from $(FROM)))
 
-mutants:  ## Break the code in each way of tests/mutants.py: every one must be caught
-	@$(PYTHON) tests/mutants.py
+# cargo-mutants is built into target/tools, once.
+MUTANTS := target/tools/bin/cargo-mutants
+mutants: $(MUTANTS)  ## Change the product in small ways: the tests must notice. ARGS='--sample 60', ARGS=--help
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(PYTHON) tests/mutants/run.py $(ARGS)
+
+$(MUTANTS):
+	@echo '  building cargo-mutants (about 2 minutes, once)'
+	@cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0

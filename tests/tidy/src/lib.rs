@@ -1,0 +1,46 @@
+//! The rules of ARCHITECTURE.md that a program can check, as tests. Each test names the
+//! rule and, where it fails, the place and what to do there.
+//!
+//! | tests | check |
+//! | --- | --- |
+//! | `dependencies` | which crate may depend on which, and that none is declared in vain |
+//! | `rooms` | what only certain files may do: tables, clock, environment, phones |
+//! | `files` | how long a file may be, and that no files of a crate import in a circle |
+//! | `documents` | that every page is found, and that alarms listen to what is logged |
+//! | `licences` | that packages from outside have an allowed licence and source |
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test stops at the first surprise"
+)]
+
+pub mod source;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The folder of the project.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("this crate is two folders deep").to_owned()
+}
+
+/// What cargo knows of the workspace and of what it is built from on this machine.
+pub fn metadata() -> Value {
+    let mut cargo = Command::new(env!("CARGO"));
+    // Packages for other systems may not have been downloaded.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
+    cargo.args(["--filter-platform", &platform]);
+    let output = cargo.current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+}
+
+/// Fails with the list of what breaks a rule.
+#[track_caller]
+pub fn assert_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}\n  {}", broken.join("\n  "));
+}

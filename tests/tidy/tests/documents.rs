@@ -1,0 +1,101 @@
+//! That every page can be found, that links lead somewhere, and that alarms listen to
+//! what is logged.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use tidy::source::{File, files, product};
+use tidy::{assert_none, root};
+
+fn pages() -> Vec<File> {
+    let at_root = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+    let all = files(&["."], &["md"])
+        .into_iter()
+        .map(|file| File { path: file.path.trim_start_matches("./").to_owned(), ..file });
+    all.filter(|it| it.path.starts_with("docs/") || at_root.contains(&it.path.as_str())).collect()
+}
+
+/// The targets of a page's links that lead to files, from the project's folder.
+fn links(page: &File) -> Vec<String> {
+    let folder = Path::new(&page.path).parent().unwrap_or(Path::new(""));
+    let mut found = Vec::new();
+    for part in page.text.split("](").skip(1) {
+        let target = part.split(')').next().unwrap_or_default();
+        let target = target.split('#').next().unwrap_or_default();
+        if target.is_empty() || target.contains("://") || target.contains(' ') {
+            continue;
+        }
+        let mut path: Vec<&str> = Vec::new();
+        let joined = folder.join(target);
+        for step in joined.to_str().unwrap_or_default().split('/') {
+            match step {
+                "." | "" => {}
+                ".." => drop(path.pop()),
+                step => path.push(step),
+            }
+        }
+        found.push(path.join("/"));
+    }
+    found
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        for target in links(&page) {
+            if !root().join(&target).exists() {
+                broken.push(format!("{}: {target}", page.path));
+            }
+        }
+    }
+    assert_none("A link leads to a file of the project.", &broken);
+}
+
+#[test]
+fn every_file_of_docs_is_linked() {
+    let linked: BTreeSet<String> = pages().iter().flat_map(links).collect();
+    let all = files(&["docs"], &["md", "svg", "png", "txt", "csv"]);
+    let broken: Vec<String> =
+        all.into_iter().map(|file| file.path).filter(|path| !linked.contains(path)).collect();
+    assert_none("A page that no other page links is never read: link it.", &broken);
+}
+
+/// The texts that the template's metric filters look for.
+fn texts_that_alarms_listen_to() -> Vec<String> {
+    let template = files(&["infra"], &["yaml"]);
+    let template =
+        template.iter().find(|it| it.path == "infra/template.yaml").expect("it is there");
+    let patterns = template.text.lines().filter(|line| line.contains("FilterPattern:"));
+    let texts = patterns.map(|line| line.split('"').nth(1).expect("a quoted text").to_owned());
+    texts.collect()
+}
+
+#[test]
+fn every_alarm_listens_to_a_constant_that_the_code_logs() {
+    let sources = product();
+    let mut broken = Vec::new();
+    let texts = texts_that_alarms_listen_to();
+    assert!(!texts.is_empty(), "the template has metric filters");
+    for text in texts {
+        let constant = sources.iter().find_map(|file| {
+            file.code().find_map(|(_, line)| {
+                let rest = line.trim().split_once("const ")?.1;
+                let (name, value) = rest.split_once(": &str = ")?;
+                (value == format!("\"{text}\";")).then(|| name.to_owned())
+            })
+        });
+        let logged = constant.as_ref().is_some_and(|name| {
+            let logs = |line: &str| line.contains(&format!("\"{{{name}}}\""));
+            sources.iter().any(|file| file.code().any(|(_, line)| logs(line)))
+        });
+        if !logged {
+            broken.push(format!("\"{text}\": constant {constant:?}, logged: {logged}"));
+        }
+    }
+    assert_none(
+        "An alarm hears nothing once its text is reworded: keep the text in a `const`, and log \
+         `\"{NAME}\"`.",
+        &broken,
+    );
+}
