@@ -14,6 +14,7 @@ an entry there that is no mutant any more is an error as well.
 """
 
 import argparse
+import fnmatch
 import json
 import random
 import re
@@ -89,9 +90,10 @@ def main():
         print("These are in harmless.toml and are no mutants any more:", *stale, sep="\n  ")
         return 1
 
-    files = [word for glob in given.file for word in ("--file", glob)]
-    shard = ["--shard", given.shard] if given.shard else []
-    names = list_mutants(files + shard) if files or shard else everything
+    names = list_mutants(["--shard", given.shard]) if given.shard else everything
+    if given.file:
+        names = [name for name in names
+                 if any(fnmatch.fnmatch(name.split(":")[0], glob) for glob in given.file)]
     if given.sample:
         names = random.sample(names, min(given.sample, len(names)))
     print(f"{len(names)} of {len(everything)} mutants", flush=True)
