@@ -11,6 +11,9 @@
 //! | [`Numbers::rows`] | the rows of given numbers | strongly consistent `BatchGetItem` |
 //! | [`Numbers::add`], [`Numbers::import`], [`Numbers::withdraw`] | a number comes, comes back, goes | conditional `UpdateItem` |
 //!
+//! What a plan's rows must be for it to be written are conditions of `masking`, which
+//! are rendered to expressions here.
+//!
 //! The index is a hint: it lags behind the table, and a query may show numbers
 //! that are taken and miss numbers that are free. The conditions of the writes are
 //! the truth. Nothing relies on DynamoDB deleting expired rows, which it does days

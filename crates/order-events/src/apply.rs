@@ -103,3 +103,24 @@ async fn pause(longest: Duration) {
     let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..longest))).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_differ_and_none_is_longer_than_it_may_be() {
+        let longest = Duration::from_millis(640);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let began = Instant::now();
+            pause(longest).await;
+            pauses.push(began.elapsed());
+        }
+        assert!(pauses.iter().all(|it| *it <= longest), "{pauses:?}");
+        pauses.dedup();
+        assert!(1 < pauses.len(), "{pauses:?}");
+    }
+}

@@ -291,26 +291,38 @@ mod tests {
         assert_eq!(StateKind::parse("closed", "agent_assigned"), None);
     }
 
-    #[test]
-    fn a_row_is_kept_for_thirty_days_after_its_last_change_or_its_expiry() {
-        let at = Timestamp::from_seconds;
-        let order = |state| Order {
-            order_id: OrderId::parse("o-1").unwrap(),
-            version: 1,
-            revision: 1,
-            pool: None,
-            state,
-        };
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn order(state: State) -> Order {
+        let order_id = OrderId::parse("o-1").unwrap();
+        Order { order_id, version: 1, revision: 1, pool: None, state }
+    }
+
+    /// An order that holds numbers until the second 100.
+    fn assigned() -> Order {
         let terms =
             ClaimTerms { allocation: Allocation::Exclusive, cooldown_seconds: 0, grace_seconds: 0 };
-        let assigned = order(State::Assigned(Holding {
-            terms,
-            participants: Vec::new(),
-            expires_at: at(100),
-            waiting: false,
-        }));
-        assert_eq!(assigned.ttl(at(99)), at(100 + KEPT_SECONDS));
-        assert_eq!(assigned.ttl(at(101)), at(101 + KEPT_SECONDS));
+        let (participants, expires_at) = (Vec::new(), at(100));
+        order(State::Assigned(Holding { terms, participants, expires_at, waiting: false }))
+    }
+
+    #[test]
+    fn an_order_is_announced_as_assigned_until_it_expires() {
+        for (now, reason) in [(99, None), (100, Some(ReleaseReason::Expired))] {
+            let announced = match assigned().announcement(at(now)) {
+                Announcement::Released { reason, .. } => Some(reason),
+                _ => None,
+            };
+            assert_eq!(announced, reason);
+        }
+    }
+
+    #[test]
+    fn a_row_is_kept_for_thirty_days_after_its_last_change_or_its_expiry() {
+        assert_eq!(assigned().ttl(at(99)), at(100 + KEPT_SECONDS));
+        assert_eq!(assigned().ttl(at(101)), at(101 + KEPT_SECONDS));
         assert_eq!(order(State::Closed(Closed::Completed)).ttl(at(99)), at(99 + KEPT_SECONDS));
     }
 }

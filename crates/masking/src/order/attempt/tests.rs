@@ -326,7 +326,26 @@ fn an_attempt_with_all_its_tries_still_knows_what_it_saw_and_learnt() {
     let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(assigned(&EXCLUSIVE, "ab"));
     lose(&mut attempt, 3);
+    assert!(attempt.unanswered());
+    let _ = attempt.next(at(NOW));
+    attempt.saw(assigned(&EXCLUSIVE, "ab"));
+    lose(&mut attempt, 3);
     let mut again = attempt.clone().with_all_tries();
     assert_eq!(plan(&mut again), plan(&mut attempt));
-    assert_ne!(again, attempt);
+    assert!(!attempt.unanswered());
+    assert!(again.unanswered());
+    assert_eq!(word(&mut again), "pause 20 ms", "after the first try");
+}
+
+#[test]
+fn an_attempt_with_all_its_tries_may_lose_as_many_claims_as_one_that_begins() {
+    let request = assign(&SHARED, "ab");
+    let mut attempt = attempt(1, &request, BLIND);
+    for _ in 0..20 {
+        assert_eq!(word(&mut attempt), "take 2, 0 lost");
+        attempt.took(Some(vec![number(1), number(2)]));
+        lose(&mut attempt, 0);
+        assert_eq!(word(&mut attempt), "forget p");
+        attempt = attempt.with_all_tries();
+    }
 }
