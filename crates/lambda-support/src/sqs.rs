@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use crate::errors::AwsError;
 
-/// What happens to a message. Handlers decide it; [`SourceQueue::settle`] does it.
+/// The decision about a message. Handlers make it; [`SourceQueue::settle`] carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The message is handled.
@@ -27,11 +27,11 @@ pub enum Fate {
 pub struct Refusal {
     /// The field that is wrong, such as `participants[1].phone`.
     pub field: String,
-    /// What is wrong with the field, such as `must be a string`.
+    /// The problem with the field, such as `must be a string`.
     pub reason: Cow<'static, str>,
 }
 
-/// What the batch response tells SQS about a message.
+/// The answer to SQS about a message, in the response to its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// SQS may delete the message.

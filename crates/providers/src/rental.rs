@@ -29,7 +29,7 @@ pub struct Listing {
     pub cut_short: Option<ApiError>,
 }
 
-/// What numbers are bought for. Each provider derives the terms of its order from it.
+/// The purpose of a purchase. Each provider derives the terms of its order from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Purpose<'a> {
     /// The pool that the numbers are for.

@@ -14,7 +14,7 @@ use crate::route::Route;
 /// The route that the path tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("GET /calls/exotel/{token}");
 
-/// What the secret holds for Exotel. An error in one field does not affect the other.
+/// The contents of the secret for Exotel. An error in one field does not affect the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// How Exotel's webhook is recognised and read.
@@ -23,7 +23,7 @@ pub struct Credentials {
     pub account: Option<Account>,
 }
 
-/// What it takes to recognise and read the applet's requests.
+/// The tokens of the applet's requests, and the country of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applet {
     /// The path tokens. Exotel signs nothing, so the address itself is the secret.

@@ -14,7 +14,7 @@ pub(crate) const ROUTE: Route = Route::new("POST /calls/twilio");
 /// The address of Twilio's API.
 const API: &str = "https://api.twilio.com";
 
-/// What the secret holds for Twilio. An error in one field does not affect the other.
+/// The contents of the secret for Twilio. An error in one field does not affect the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The tokens with which Twilio signs its webhook.
