@@ -12,7 +12,7 @@ const TIME_TO_BUY: Duration = Duration::from_secs(10);
 /// How many more numbers are searched for than needed, since other customers buy too.
 const SPARE_CANDIDATES: usize = 10;
 
-/// What to do about the next candidate.
+/// The decision about the next candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Buy it.

@@ -19,7 +19,7 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// The stack's name, which is a part of the tags of its numbers.
     pub stack_name: String,
-    /// What precedes the path in the URLs that providers are given.
+    /// The part before the path in the URLs that providers are given.
     pub public_base_url: String,
 }
 

@@ -11,7 +11,7 @@ pub struct Settings {
     pub service_secret: String,
     /// The ARN of the secret with the credentials of the providers.
     pub provider_secret: String,
-    /// What precedes the path in the URLs that providers were given, if it is not the
+    /// The part before the path in the URLs that providers were given, if it is not the
     /// API's own address.
     pub public_base_url: Option<String>,
 }
