@@ -20,7 +20,7 @@ use crate::roster::Rosters;
 /// How many free numbers are read at a time. With S shards, λ claims a second, pages of
 /// K numbers and T seconds from reading a page to claiming, about λ·T/(S·K) of the claims
 /// collide. With 64 concurrent functions, an order takes 1.13 tries with pages of 200, and
-/// 1.24 with pages of 100 (docs/performance.md).
+/// 1.24 with pages of 100 (`docs/performance.md`).
 const PAGE: u64 = 200;
 /// The most that are read at a time, for a pool whose low water is more than a page.
 const LONGEST_PAGE: u64 = 1000;
