@@ -1,4 +1,4 @@
-//! What a provider's number API answers: an error or a list, over real HTTP.
+//! Fuzzes the answers of a provider's number API, an error or a list, over real HTTP.
 #![no_main]
 
 use std::io::{Read as _, Write as _};
@@ -26,7 +26,7 @@ static APIS: LazyLock<(Runtime, [NumberApi; 2])> = LazyLock::new(|| {
     (Builder::new_current_thread().enable_all().build().unwrap(), apis)
 });
 
-/// Answers everything in the same way, one connection at a time.
+/// Gives every request the current answer, one connection at a time.
 fn serve(listener: &TcpListener) {
     for mut stream in listener.incoming().flatten() {
         let _ = stream.read(&mut [0; 4096]);
@@ -41,7 +41,7 @@ fuzz_target!(|answer: &[u8]| {
     let (runtime, apis) = &*APIS;
     *ANSWER.lock().unwrap() = answer.to_vec();
     for api in apis {
-        // Long enough for an answer, too short to ask again.
+        // Long enough for an answer, too short for a retry.
         let soon = Instant::now() + Duration::from_millis(240);
         let _ = runtime.block_on(api.owned("masking/in-blr", soon));
         let _ = runtime.block_on(api.available("IN", NumberType::Local, 3, soon));

@@ -1,4 +1,5 @@
-//! Order events and pool messages: read or refused, and no refusal quotes a phone.
+//! Fuzzes order events and pool messages: each is read or refused, and no refusal quotes a
+//! phone.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! The pools, the two secrets and moments: read or refused, and a moment that was
-//! read can be written.
+//! Fuzzes the pools, the two secrets and timestamps: each is read or refused, and a
+//! timestamp that was read can be written and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Every provider's webhook: the form and its signature, the query in the way of
-//! every country, the body in JSON.
+//! Fuzzes every provider's webhook: Twilio's form and signature, Exotel's query with the
+//! numbers of every country, and the JSON body of a switch.
 #![no_main]
 
 use std::sync::LazyLock;

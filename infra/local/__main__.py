@@ -10,11 +10,11 @@ infra/template.yaml into it with `sam`, and hands the stack to a command:
     infra/local event assign-numbers  a fresh event for one function alone
     infra/local down
 
-(`infra/local` stands for `.venv/bin/python infra/local`, which `make setup`
-makes possible. Every command has its own --help.)
+(`infra/local` stands for `.venv/bin/python infra/local`, after `make setup`.
+Every command has its own --help.)
 
 The emulator checks every request of a function against the function's role in
-the template, so what works here has the permissions that it needs.
+the template, so a function that works here has the permissions that it needs.
 
 Several stacks can run at once, told apart by --name. Everything that a stack
 writes is under target/local/<name>/: emulator.log, deploy.log, local.json (how

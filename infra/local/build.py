@@ -1,4 +1,4 @@
-"""The functions in a folder from which `sam deploy` takes them: built as deployed, or built quickly."""
+"""Builds the functions as they are deployed, or takes quick builds, into a folder for `sam deploy`."""
 
 import fcntl
 import hashlib
@@ -8,10 +8,10 @@ import shutil
 from machine import LOCAL, ROOT, TEMPLATE, TOOLS, architecture, check_machine, tool_env
 from processes import Failure, run_to_log, say
 
-# As `sam build` leaves it: template.yaml, and beside it a folder with `bootstrap` for each function.
+# The output of `sam build`: template.yaml, and for each function a folder with `bootstrap`.
 BUILD = LOCAL / "build"
 
-# What the functions are built from; the build is skipped while it is unchanged.
+# The inputs of the build, which is skipped while they are unchanged.
 SOURCES = [
     "Cargo.toml",
     "Cargo.lock",
@@ -25,7 +25,7 @@ SOURCES = [
 
 
 def build():
-    """Runs `sam build`, unless nothing has changed since; returns the folder."""
+    """Runs `sam build` unless the sources are unchanged. Returns the folder with the result."""
     check_machine("sam", "cargo-lambda")
     LOCAL.mkdir(parents=True, exist_ok=True)
     stamp = LOCAL / "build.stamp"
@@ -67,7 +67,7 @@ def fingerprint():
 
 
 def lay_out(programs, folder):
-    """Lays out programs that cargo built, named as the functions, as `sam build` does."""
+    """Copies programs that cargo built, named as the functions, into a folder as `sam build` does."""
     say("the functions are a quick build, not optimised: `make build` makes those that you deploy")
     shutil.rmtree(folder, ignore_errors=True)
 

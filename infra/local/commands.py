@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The commands of `infra/local`: one function for each."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from processes import Failure, quietly, say, stop_group
 
 
 def start(stack, arguments):
-    """Builds, starts the emulator if none runs, and deploys."""
+    """Builds the functions, starts the emulator unless one runs, and deploys the template."""
     check_machine("ministack", "sam")
     parameters = dict(arguments.parameter)
     if arguments.pools:
@@ -70,7 +70,7 @@ def run(stack, arguments):
     except FileNotFoundError as error:
         raise Failure(f"run: {error.filename}: no such command") from error
     finally:
-        # Whatever happened: nothing is left running.
+        # Leaves nothing running, whatever happened.
         quietly(lambda: process and stop_group(process), stack.down)
 
 

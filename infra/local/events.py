@@ -1,7 +1,7 @@
-"""Events for a function that runs alone: those of tests/events, made fresh for the stack that runs.
+"""Events for a function that runs alone, made from those of tests/events for a running stack.
 
-Times are now, a version is higher than any before, imported numbers are new, a call dials the
-number that stands for the agent, and its token or signature is the stack's own.
+Times are now, each version is higher than those before, and imported numbers are new. A call dials
+the agent's virtual number, with a token or signature that the stack accepts.
 """
 
 import base64
@@ -18,7 +18,7 @@ ROUTES = ("resolve", "twilio", "exotel")
 
 
 def fresh_event(stack, function, order_id, route):
-    """The event of a function as JSON text."""
+    """Returns the event of a function as JSON text."""
     name = function if route == "resolve" else f"{function}-{route}"
     file = EVENTS / f"{name}.json"
     if not file.exists():
@@ -32,7 +32,7 @@ def fresh_event(stack, function, order_id, route):
 
 
 def message(record, order_id):
-    """Makes an SQS record one that was sent just now."""
+    """Changes an SQS record to one that was sent just now."""
     now = str(time.time_ns() // 1_000_000)
     record["messageId"] = str(uuid.uuid4())
     record["attributes"].update(SentTimestamp=now, ApproximateFirstReceiveTimestamp=now)
@@ -46,7 +46,7 @@ def message(record, order_id):
 
 
 def call(event, route, stack, order_id):
-    """Makes a call one from the customer of an order to its agent, which may ask."""
+    """Changes a call to an authenticated one from the customer of an order to its agent."""
     facts, outputs = stack.require_facts(), stack.outputs()
     called = number_of(facts["endpoint"], outputs["OrdersTable"], order_id, "agent")
     secret = client("secretsmanager", facts["endpoint"]).get_secret_value(
@@ -72,7 +72,7 @@ def call(event, route, stack, order_id):
 
 
 def number_of(endpoint, table, order_id, role):
-    """The number that stands for a participant, from the order's row."""
+    """Returns a participant's virtual number, from the order's row."""
     found = client("dynamodb", endpoint).get_item(
         TableName=table, Key={"order_id": {"S": order_id}}, ConsistentRead=True)
     participants = found.get("Item", {}).get("participants", {}).get("L", [])
@@ -83,7 +83,7 @@ def number_of(endpoint, table, order_id, role):
 
 
 def token_of(secret, route):
-    """The token of the stack's provider secret for a route."""
+    """Returns the first token for a route in the stack's provider secret."""
     part = json.loads(secret).get(route, {})
     for name in ("tokens", "auth_tokens", "webhook_tokens"):
         if part.get(name):

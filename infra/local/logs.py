@@ -1,4 +1,4 @@
-"""What the functions of a stack logged: all of it, or as it comes."""
+"""Prints the log lines of the functions of a stack, all at once or as they arrive."""
 
 import time
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from machine import client
 from stack import STACK
 
-# How far `follow` looks back each time, in milliseconds: a line may come after a later one
+# How far `follow` looks back each time, in milliseconds: a line may arrive after a later line
 # of another function.
 OVERLAP = 10_000
 
@@ -19,14 +19,14 @@ class Log:
         self.seen = set()
 
     def lines(self):
-        """Every line since the last reading, oldest first, as (milliseconds, function, line)."""
+        """Returns the new lines since the last call, oldest first, as (milliseconds, function, line)."""
         found = []
         pages = self.logs.get_paginator("describe_log_groups").paginate(
             logGroupNamePrefix=f"/aws/lambda/{STACK}/{self.function or ''}"
         )
         for group in (group["logGroupName"] for page in pages for group in page["logGroups"]):
             found += self.new_lines(group)
-        # By time alone: lines of one invocation share a timestamp and keep their order.
+        # Sorts by time alone: lines of one invocation share a timestamp, and keep their order.
         found.sort(key=lambda line: line[0])
         if found:
             self.since = max(0, found[-1][0] - OVERLAP)
@@ -44,7 +44,7 @@ class Log:
 
 
 def show(log, times=True, follow=False):
-    """Prints the lines, and with `follow` goes on until somebody ends it."""
+    """Prints the lines. With `follow`, goes on printing new lines until it is interrupted."""
     while True:
         for milliseconds, function, line in log.lines():
             moment = datetime.fromtimestamp(milliseconds / 1000).strftime("%H:%M:%S.%f")[:-3]

@@ -1,4 +1,4 @@
-"""Where things are on this machine, and the environment that tools and functions get."""
+"""Paths on this machine, and the environment variables for tools and functions."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ LOCAL = ROOT / "target" / "local"
 TOOLS = Path(sys.executable).parent
 
 REGION = "us-east-1"
-# The emulator takes this pair for the account's owner.
+# The emulator treats requests with these credentials as the account owner's.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -43,7 +43,7 @@ def free_port():
 
 
 def tool_env():
-    """This shell's environment, with the project's tools and without its AWS account."""
+    """This shell's environment, with the project's tools and without the shell's AWS account."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     env["PATH"] = f"{TOOLS}{os.pathsep}{env.get('PATH', os.defpath)}"
     env["SAM_CLI_TELEMETRY"] = "0"
@@ -52,17 +52,18 @@ def tool_env():
 
 
 def aws_env(endpoint):
-    """The same, pointed at the local AWS."""
+    """The environment of `tool_env`, pointed at the local AWS."""
     no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
     return {
         **tool_env(),
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
-        # No profile of the person's own may take part.
+        # Keeps the user's own AWS profiles out.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        # How long `sam deploy` sleeps between looks; meant to be kind to AWS.
+        # How long `sam deploy` sleeps between requests for its progress, in seconds. The default
+        # spares AWS.
         "SAM_CLI_POLL_DELAY": "0.5",
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
@@ -70,7 +71,7 @@ def aws_env(endpoint):
 
 
 def emulator_env(folder, port, function_env):
-    """All that the emulator sees. Functions inherit it: nothing of the caller's shell may be in it."""
+    """The whole environment of the emulator. Functions inherit it, so it has nothing of the shell's."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -81,12 +82,12 @@ def emulator_env(folder, port, function_env):
         "GATEWAY_PORT": str(port),
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "MINISTACK_REGION": REGION,
-        # Requests are held to the policies of whoever makes them.
+        # Checks each request against the policies of the role that makes it.
         "AUTH": "true",
-        # Listeners on fixed ports, which two stacks would fight for.
+        # Switches off listeners on fixed ports, which two stacks could not share.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # What Lambda sets for `LogFormat: JSON`, and the emulator does not.
+        # Lambda sets this for `LogFormat: JSON`; the emulator does not.
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         **CREDENTIALS,
         **function_env,
@@ -94,7 +95,7 @@ def emulator_env(folder, port, function_env):
 
 
 def client(service, endpoint):
-    """A boto3 client of the local AWS."""
+    """Returns a boto3 client of the local AWS."""
     import boto3
 
     return boto3.client(

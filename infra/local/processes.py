@@ -1,4 +1,4 @@
-"""Processes that end with everything they started, and what the person at the terminal sees of them."""
+"""Starts and ends processes with all that they started, and shows progress at the terminal."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ import time
 
 
 class Failure(Exception):
-    """Something that the person at the terminal can act on."""
+    """An error whose message tells the user what to do."""
 
 
 class Stopped(BaseException):
-    """A signal asked for the end; not an Exception, so that nothing swallows it."""
+    """A signal ended the program. Not an Exception, so that no handler of those catches it."""
 
     def __init__(self, signum):
         super().__init__(signum)
@@ -25,7 +25,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def stop_on_signals():
-    """Turns the signals that ask for the end into `Stopped`, so that `finally` runs."""
+    """Raises `Stopped` on the signals that end a program, so that `finally` runs."""
 
     def stop(signum, _):
         raise Stopped(signum)
@@ -35,7 +35,7 @@ def stop_on_signals():
 
 
 def quietly(*steps):
-    """Cleans up without being interrupted by a second Ctrl-C."""
+    """Runs the steps of a clean-up, which a second Ctrl-C does not interrupt."""
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
     for step in steps:
@@ -43,7 +43,7 @@ def quietly(*steps):
 
 
 def stop_group(process_or_pid, grace=5.0):
-    """Ends a process and all that it started, which share its process group."""
+    """Ends a process and all that it started, which is in its process group."""
     pid = getattr(process_or_pid, "pid", process_or_pid)
     for signum, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         deadline = time.monotonic() + patience
@@ -59,7 +59,7 @@ def stop_group(process_or_pid, grace=5.0):
 
 
 def run_to_log(title, command, log, env, cwd):
-    """Runs a long command with a progress line; its output goes to `log`."""
+    """Runs a long command and shows a line of progress. The command's output goes to `log`."""
     with Progress(title, log), open(log, "ab") as out:
         process = subprocess.Popen(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out,
@@ -75,7 +75,7 @@ def run_to_log(title, command, log, env, cwd):
 
 
 class Progress:
-    """One line on what is going on and how long it took; a sign of life each minute."""
+    """A line that says what runs and how long it took, with a sign of life each minute."""
 
     def __init__(self, title, log=None):
         self.title, self.log = title, log
@@ -108,5 +108,5 @@ def tail(log, lines=30):
 
 
 def say(text, end="\n", prefix="  "):
-    # On the error stream, so that what `env`, `logs` and `event` print can be read by programs.
+    # To stderr, so that programs can read what `env`, `logs` and `event` print to stdout.
     print(prefix + text, end=end, file=sys.stderr, flush=True)

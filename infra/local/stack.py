@@ -32,12 +32,12 @@ class Stack:
         self.emulator = None
 
     def facts(self):
-        """What local.json says, if that emulator is still the one that runs."""
+        """Returns the contents of local.json, or None if its emulator does not run any more."""
         try:
             facts = json.loads(self.facts_file.read_text())
         except (OSError, ValueError):
             return None
-        # A process id may have been given to someone else since; a dead one's line is empty.
+        # Another process may have the id by now. The command line of a dead process is empty.
         try:
             shown = Path(f"/proc/{facts['pid']}/cmdline").read_text()
         except OSError:
@@ -58,19 +58,19 @@ class Stack:
             )
 
     def outputs(self):
-        """The outputs of the template."""
+        """Returns the template's outputs."""
         return json.loads(self.outputs_file.read_text())
 
     # ------------------------------------------------------------ Emulator
 
     def start_emulator(self, function_env):
-        """Starts the local AWS on a free port; returns its endpoint."""
+        """Starts the local AWS on a free port. Returns its endpoint."""
         self.require_none()
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "tmp").mkdir(parents=True)
         log = self.folder / "emulator.log"
         with Progress("starting the local AWS", log):
-            # Someone else may take the free port first: then another is tried.
+            # Tries another port if another process takes the free port first.
             for _ in range(3):
                 port = free_port()
                 with open(log, "wb") as out:
@@ -102,8 +102,8 @@ class Stack:
     # ------------------------------------------------------------ Deployment
 
     def deploy(self, endpoint, built, parameters):
-        """Runs `sam deploy` on a folder with a built template; returns how to reach the stack."""
-        # A file, since JSON does not survive the flag's own quoting.
+        """Runs `sam deploy` on a folder with a built template. Returns the facts of local.json."""
+        # Passes a file, since the flag's own quoting breaks JSON.
         overrides = self.folder / "parameters.yaml"
         overrides.write_text(json.dumps({"Architecture": architecture(), **parameters}))
         run_to_log(
@@ -131,9 +131,9 @@ class Stack:
         facts.update({
             "stack": STACK,
             "region": REGION,
-            # Reaches the API from here, where {id}.execute-api.localhost may not resolve …
+            # The API's address on this machine, where {id}.execute-api.localhost may not resolve.
             "api_base": f"{endpoint}/_aws/execute-api/{api_id}/$default",
-            # … and this is the domain name that the function sees, and that signatures are over.
+            # The domain name that the function sees, which signatures cover.
             "api_domain": api_host.rsplit(":", 1)[0],
             "outputs": str(self.outputs_file),
             "build": str(built),
@@ -144,7 +144,7 @@ class Stack:
     # ------------------------------------------------------------ Use
 
     def command_env(self, facts):
-        """The variables that point a command or a shell at the stack."""
+        """Returns the variables that point a command or a shell at the stack."""
         return {
             "AWS_ENDPOINT_URL": facts["endpoint"],
             "AWS_REGION": REGION,
@@ -154,9 +154,9 @@ class Stack:
             "VN_API_BASE": facts["api_base"],
             "VN_API_DOMAIN": facts["api_domain"],
             "VN_PYTHON": sys.executable,
-            # For tests that look at what was deployed …
+            # For tests of the deployed programs.
             "VN_BUILD": facts["build"],
-            # … and that end its functions' processes, and ask what became of them.
+            # For tests that end the functions' processes, and look at what happened to them.
             "VN_EMULATOR_PID": str(facts["pid"]),
             "VN_EMULATOR_LOG": str(self.folder / "emulator.log"),
             "VN_LOGS": shlex.join([
@@ -166,7 +166,7 @@ class Stack:
         }
 
     def function_settings(self, endpoint, function):
-        """The environment variables of a function, by the name of its folder."""
+        """Returns the environment variables of a function, by the name of its folder."""
         from botocore.exceptions import ClientError
 
         logical_id = function.title().replace("-", "")

@@ -1,4 +1,4 @@
-//! How every client of AWS is set up.
+//! The configuration that all AWS clients share: TLS, time limits and retries.
 
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-/// Reads the environment's credentials and region, and bounds every call: to
-/// connect, each attempt, and all attempts together. (The SDK bounds only the
-/// first, so that a function would wait until it is killed.)
+/// Loads credentials and region from the environment, and limits the time of every
+/// request: `attempt` for one attempt, `operation` for all attempts together. (By
+/// itself the SDK limits only connecting, and a function would wait until Lambda
+/// ends it.)
 pub async fn config(attempt: Duration, operation: Duration) -> SdkConfig {
+    // Connecting within a Region takes milliseconds: after 500, try again instead.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(attempt.min(Duration::from_millis(500)))
         .operation_attempt_timeout(attempt)
@@ -22,6 +24,7 @@ pub async fn config(attempt: Duration, operation: Duration) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .timeout_config(timeouts)
+        // The SDK's own first back-off, up to 1 s, would take half of a call's time.
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(50)))
         .load()
         .await

@@ -1,26 +1,25 @@
-//! The clock of a function. Only `main` makes one from the system's time; tests make
-//! theirs from a time that they set.
+//! The clock of a function. `main` uses the system's time; tests set their own.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time in whole seconds. A clone tells the same time.
+/// A clock that counts whole seconds. Clones share one source of time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
-    /// The time of this machine.
+    /// The clock of this machine.
     pub fn system() -> Self {
         Self::new(unix_seconds)
     }
 
-    /// A clock that shows what `unix_seconds` returns.
+    /// A clock that reads the time from `unix_seconds`.
     pub fn new(unix_seconds: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(unix_seconds))
     }
 
-    /// Seconds since 1970 began.
+    /// The time, in seconds since the Unix epoch.
     pub fn unix_seconds(&self) -> u64 {
         (self.0)()
     }
@@ -32,7 +31,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Seconds since 1970 began, by the time of this machine.
+/// The time of this machine, in seconds since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -1,18 +1,18 @@
-//! Settings from the environment, which only `main` reads.
+//! Settings from environment variables, which only `main` reads.
 
 use std::env;
 
-/// Reads a variable of the process; none if it is missing or empty.
+/// Reads an environment variable of this process. An empty one counts as missing.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn process(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Reads a variable that must be set, out of what `lookup` knows.
+/// Reads a variable that must be set, through `lookup`.
 ///
 /// # Errors
 ///
-/// Names the variable that is missing, in a line for `main` to end with.
+/// The variable is missing. The message names it on one line, for `main` to end with.
 pub fn required(
     lookup: impl Fn(&str) -> Option<String>,
     name: &'static str,

@@ -1,12 +1,12 @@
-//! Errors of the AWS SDK as one line of text: what failed, and the whole chain of causes.
+//! Errors of the AWS SDK as one line of text that is safe to log.
 
 use std::error::Error;
 use std::fmt;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-/// A request to AWS failed. Safe to log: it has the operation and the service's code,
-/// never the service's words, which may quote what was sent.
+/// A failed request to AWS. Safe to log: it has the operation and the service's error
+/// code, never the service's message, which may quote the request.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed: {reason}")]
 pub struct AwsError {
@@ -15,12 +15,12 @@ pub struct AwsError {
 }
 
 impl AwsError {
-    /// Names the reason of a failure that did not come from the SDK.
+    /// An error for a failure that did not come from the SDK.
     pub(crate) fn new(operation: &'static str, reason: impl Into<String>) -> Self {
         Self { operation, reason: reason.into() }
     }
 
-    /// Takes an error of the SDK; made for `map_err`.
+    /// Returns a function for `map_err` that converts an error of the SDK.
     pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -35,7 +35,7 @@ impl AwsError {
     }
 }
 
-/// Shows an error together with all its causes, on one line.
+/// Displays an error and all its causes on one line.
 #[derive(Debug)]
 pub struct Chain<'a>(pub &'a dyn Error);
 

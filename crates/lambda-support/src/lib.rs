@@ -1,5 +1,5 @@
-//! What every function needs around its handler. It knows nothing of numbers:
-//! nothing enters here until two functions need it.
+//! The code around a handler that the functions share. It knows nothing of phone
+//! numbers. Code moves here only when two functions need it.
 
 pub mod aws;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! A secret of Secrets Manager, kept for minutes.
+//! A secret of Secrets Manager, cached for minutes.
 
 use std::time::Duration;
 
@@ -8,18 +8,22 @@ use tokio::time::Instant;
 
 use crate::errors::AwsError;
 
-/// A rotated secret is taken over after this at the latest.
+/// How long a secret is cached. A rotated secret takes effect after this time at the
+/// latest, and an environment reads it at most 12 times an hour.
 const KEPT: Duration = Duration::from_mins(5);
-/// However often a check fails, the secret is not read more often than this.
+/// The shortest time between two reads, however often a check fails: wrong tokens must
+/// not turn into requests to Secrets Manager.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
-/// While there is nothing to check against, it is tried again after this.
+/// The shortest time between two reads while there is no usable value. Short, since
+/// nothing can be checked without one.
 const PAUSE_WITHOUT_VALUE: Duration = Duration::from_millis(500);
 
-/// Makes of a secret's text what is needed, given what the last good text made, or
-/// says what is wrong with it without quoting it. Called once for each new text.
+/// Parses a new secret text. Receives the last good value, to keep the parts that fail
+/// to parse. The error says what is wrong without quoting the text. Called once for
+/// each new text.
 pub type Parse<T> = fn(last: Option<&T>, text: &str) -> Result<T, String>;
 
-/// A secret and what was made of its text.
+/// A secret of Secrets Manager, cached with its parsed value.
 #[derive(Debug)]
 pub struct CachedSecret<T> {
     client: Client,
@@ -30,37 +34,40 @@ pub struct CachedSecret<T> {
 
 #[derive(Debug)]
 struct Last<T> {
-    /// What the last good text gave; kept while there is no other.
+    /// The value of the last text that could be parsed.
     value: Option<T>,
+    /// The last text, usable or not: it is parsed once.
     text: Option<String>,
+    /// When the secret was last read, successfully or not.
     read_at: Option<Instant>,
 }
 
 impl<T: Clone> CachedSecret<T> {
-    /// The secret of that name or ARN.
+    /// A cache for the secret with this name or ARN. Reads nothing yet.
     pub fn new(client: Client, id: impl Into<String>, parse: Parse<T>) -> Self {
         let last = Mutex::new(Last { value: None, text: None, read_at: None });
         Self { client, id: id.into(), parse, last }
     }
 
-    /// The secret as last read, read again when that was minutes ago.
+    /// Returns the secret, and reads it again if the last read was five minutes ago.
+    /// `None` while no usable value was ever read.
     pub async fn current(&self) -> Option<T> {
         self.no_older_than(KEPT).await
     }
 
-    /// The secret as it is now, for when a check failed: it may have been rotated.
-    /// Reads it at most every few seconds.
+    /// Returns the secret, and reads it again if the last read was five seconds ago.
+    /// For a check that failed: the secret may have been rotated.
     pub async fn fresh(&self) -> Option<T> {
         self.no_older_than(SHORTEST_PAUSE).await
     }
 
     async fn no_older_than(&self, age: Duration) -> Option<T> {
-        // Held while reading: whoever else asks meanwhile gets the answer too.
+        // Holds the lock while reading, so that concurrent callers share one read.
         let mut last = self.last.lock().await;
         let age = if last.value.is_none() { age.min(PAUSE_WITHOUT_VALUE) } else { age };
         if last.read_at.is_none_or(|read_at| age <= read_at.elapsed()) {
             match self.read().await {
-                Ok(text) => self.take(&mut last, text),
+                Ok(text) => self.update(&mut last, text),
                 Err(error) => {
                     tracing::error!(%error, secret = %self.id, "a secret could not be read");
                 }
@@ -70,7 +77,7 @@ impl<T: Clone> CachedSecret<T> {
         last.value.clone()
     }
 
-    fn take(&self, last: &mut Last<T>, text: String) {
+    fn update(&self, last: &mut Last<T>, text: String) {
         if last.text.as_ref() == Some(&text) {
             return;
         }

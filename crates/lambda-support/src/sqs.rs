@@ -1,5 +1,5 @@
-//! Batches of messages from SQS: each handled on its own, and only the failed
-//! ones delivered again.
+//! Batches of SQS messages. Each message is handled on its own, and only the failed
+//! ones are delivered again.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use futures_util::future::join_all;
 
 use crate::errors::AwsError;
 
-/// What is to become of a message. Handlers decide it; [`SourceQueue::settle`] does it.
+/// The decision about a message. Handlers make it; [`SourceQueue::settle`] carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// The message is done with.
+    /// The message is handled.
     Done,
-    /// It can't be handled now, and is delivered again soon.
+    /// The message can't be handled now, and is delivered again with back-off.
     Again,
-    /// It can never be handled, and goes to the dead-letter queue.
+    /// The message can never be handled, and goes to the dead-letter queue.
     Refuse(Refusal),
 }
 
@@ -27,11 +27,11 @@ pub enum Fate {
 pub struct Refusal {
     /// The field that is wrong, such as `participants[1].phone`.
     pub field: String,
-    /// What the field must be instead.
+    /// The problem with the field, such as `must be a string`.
     pub reason: Cow<'static, str>,
 }
 
-/// What the response to a batch says about a message.
+/// The answer to SQS about a message, in the response to its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// SQS may delete the message.
@@ -40,8 +40,8 @@ pub enum Delivery {
     Again,
 }
 
-/// Handles the messages of a batch at the same time. The response lists those that are
-/// to be delivered again.
+/// Handles the messages of a batch concurrently. The response lists the messages that
+/// SQS is to deliver again.
 pub async fn for_each(
     event: SqsEvent,
     handle: impl AsyncFn(&SqsMessage) -> Delivery,
@@ -60,7 +60,8 @@ pub async fn for_each(
     response
 }
 
-/// The queue that a function consumes, and the dead-letter queue for what it refuses.
+/// The queue that a function consumes, with the dead-letter queue for messages that the
+/// function refuses.
 #[derive(Clone, Debug)]
 pub struct SourceQueue {
     client: Client,
@@ -68,12 +69,14 @@ pub struct SourceQueue {
     dead_letter_queue_url: String,
 }
 
-/// The longest that a failed message waits for its next try.
+/// The longest back-off before a redelivery, in seconds: a message that waits for
+/// something is tried at least once a minute.
 const LONGEST_WAIT: u64 = 60;
+/// The first back-off, in seconds.
 const SHORTEST_WAIT: u64 = 5;
 
 impl SourceQueue {
-    /// The queue at that URL.
+    /// The queue at `queue_url`, with its dead-letter queue.
     pub fn new(
         client: Client,
         queue_url: impl Into<String>,
@@ -83,46 +86,50 @@ impl SourceQueue {
         Self { client, queue_url, dead_letter_queue_url }
     }
 
-    /// Makes the first request, which opens the connection that announcements take too:
-    /// while a function starts it has a full processor, later a fraction of one. It
-    /// asks for something about a message that does not exist, and is told so.
+    /// Opens the connection to SQS, which announcements use too: while a function starts
+    /// it has a full processor, later a fraction of one. The request names a message
+    /// that does not exist, so its error is expected.
     pub async fn warm_up(&self) {
         let request = self.client.change_message_visibility().queue_url(&self.queue_url);
         let _ = request.receipt_handle("-").visibility_timeout(0).send().await;
     }
 
-    /// Does to a message what was decided. If that fails, the message is delivered
-    /// again, so that nothing is lost.
+    /// Carries out a decision about a message. If that fails, the message is delivered
+    /// again, so that it is not lost.
     pub async fn settle(&self, message: &SqsMessage, fate: &Fate) -> Delivery {
         match fate {
             Fate::Done => Delivery::Over,
-            Fate::Again => self.again_later(message).await,
+            Fate::Again => self.retry_later(message).await,
             Fate::Refuse(refusal) => self.refuse(message, refusal).await,
         }
     }
 
-    /// Moves a message to the dead-letter queue, with field and reason as the message
-    /// attribute `reason`. The log has field and reason too, and nothing else of the
-    /// message: a phone may stand in any of its fields.
+    /// Moves a message to the dead-letter queue, with field and reason in the message
+    /// attribute `reason`. Logs field and reason, and nothing else of the message: any
+    /// of its fields may hold a phone.
     async fn refuse(&self, message: &SqsMessage, refusal: &Refusal) -> Delivery {
         let Refusal { field, reason } = refusal;
         tracing::warn!(message.id = message.message_id, field, %reason, "refused a message");
-        match self.bury(message, &format!("{field}: {reason}")).await {
+        match self.send_to_dead_letter_queue(message, &format!("{field}: {reason}")).await {
             Ok(()) => Delivery::Over,
             Err(error) => {
                 tracing::error!(%error, "a refused message could not be moved to its dead-letter queue");
-                self.again_later(message).await
+                self.retry_later(message).await
             }
         }
     }
 
-    async fn bury(&self, message: &SqsMessage, reason: &str) -> Result<(), AwsError> {
+    async fn send_to_dead_letter_queue(
+        &self,
+        message: &SqsMessage,
+        reason: &str,
+    ) -> Result<(), AwsError> {
         let reason = MessageAttributeValue::builder()
             .data_type("String")
             .string_value(reason)
             .build()
             .map_err(|_| AwsError::new("SendMessage", "the attribute has no data type"))?;
-        // SQS takes no empty body, and an empty message still has to be kept.
+        // SQS accepts no empty body, and an empty message has to be kept too.
         let body = message.body.as_deref().filter(|body| !body.is_empty()).unwrap_or("(empty)");
         let mut request = self
             .client
@@ -139,9 +146,9 @@ impl SourceQueue {
         Ok(())
     }
 
-    /// Lets a message come again soon: after 5 s, doubling to a minute. If that
-    /// can't be said, it comes after the queue's visibility timeout.
-    async fn again_later(&self, message: &SqsMessage) -> Delivery {
+    /// Has a message delivered again with back-off: after 5 s, doubling to a minute. If
+    /// the request fails, the queue's visibility timeout applies instead.
+    async fn retry_later(&self, message: &SqsMessage) -> Delivery {
         let wait = wait_before(receive_count(message) + 1).as_secs();
         let done = self
             .client
@@ -158,14 +165,24 @@ impl SourceQueue {
     }
 }
 
-/// Sends a message, to be delivered at least once.
+/// Sends a message to a standard queue, which delivers it at least once.
+///
+/// # Errors
+///
+/// SQS did not accept the message, or its answer was lost.
 pub async fn send(client: &Client, queue_url: &str, body: String) -> Result<(), AwsError> {
     let request = client.send_message().queue_url(queue_url).message_body(body);
     request.send().await.map_err(AwsError::of("SendMessage"))?;
     Ok(())
 }
 
-/// Sends a message to a FIFO queue.
+/// Sends a message to a FIFO queue, which keeps the order within `group`. The queue
+/// drops the message if it received the same `deduplication_id` less than five minutes
+/// ago. Source: Amazon SQS Developer Guide, "Exactly-once processing".
+///
+/// # Errors
+///
+/// SQS did not accept the message, or its answer was lost.
 pub async fn send_in_group(
     client: &Client,
     queue_url: &str,
@@ -183,20 +200,22 @@ pub async fn send_in_group(
     Ok(())
 }
 
-/// How often a message was received, this time included.
+/// How often a message was received, this time included; 1 if SQS does not say.
 pub fn receive_count(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
-/// When a message was first received, in seconds since 1970.
+/// When a message was first received, in seconds since the Unix epoch; `None` if SQS
+/// does not say.
 pub fn first_received_at(message: &SqsMessage) -> Option<u64> {
     let moment = message.attributes.get("ApproximateFirstReceiveTimestamp")?;
     moment.parse::<u64>().ok().map(|milliseconds| milliseconds / 1000)
 }
 
-/// How long a message waits before it is received for the nth time.
+/// The back-off before a message is received for the `receive_count`th time.
 fn wait_before(receive_count: u32) -> Duration {
+    // Ten doublings exceed the longest wait, and can't overflow.
     let doublings = receive_count.saturating_sub(2).min(10);
     Duration::from_secs((SHORTEST_WAIT << doublings).min(LONGEST_WAIT))
 }
@@ -206,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_from_five_seconds_to_a_minute() {
+    fn the_back_off_doubles_from_five_seconds_to_a_minute() {
         let waits: Vec<u64> = (2..=8).map(|count| wait_before(count).as_secs()).collect();
         assert_eq!(waits, [5, 10, 20, 40, 60, 60, 60]);
         assert_eq!(wait_before(u32::MAX).as_secs(), 60);

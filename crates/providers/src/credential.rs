@@ -1,14 +1,15 @@
-//! Credentials: compared in constant time, and never printed.
+//! Credentials, which are compared in constant time and never printed.
 
 use std::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
 
-/// A credential. It can't be printed.
+/// A credential. `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credential(String);
 
-/// Credentials of which any one is good, so that they can be rotated. Never empty.
+/// A list of credentials, each of which is accepted, so that they can be rotated. Never
+/// empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tokens(Vec<Credential>);
 
@@ -23,13 +24,14 @@ impl Credential {
 }
 
 impl Tokens {
-    /// Takes a list of credentials; none is made of an empty list.
+    /// `None` if the list is empty.
     pub(crate) fn new(tokens: Vec<Credential>) -> Option<Self> {
         (!tokens.is_empty()).then_some(Self(tokens))
     }
 
-    /// Whether the given token is one of these. Takes as long for a wrong one as
-    /// for a right one; only the length, no secret of a random token, may show.
+    /// Whether the given token is one of these. Takes as long for a wrong token as for
+    /// a right one. The time may reveal a token's length, which does not help to guess
+    /// a random token.
     pub(crate) fn matches_any(&self, given: &str) -> bool {
         let matches = |token: &Credential| token.0.as_bytes().ct_eq(given.as_bytes());
         self.0.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn any_token_of_a_list_is_good_and_nothing_else_is() {
+    fn only_the_tokens_of_the_list_match() {
         let tokens = tokens(&["bearer-1", "bearer-2"]);
         assert!(tokens.matches_any("bearer-1") && tokens.matches_any("bearer-2"));
         for wrong in ["", "bearer-", "bearer-3", "bearer-11", "BEARER-1", "bearer-1,bearer-2"] {
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_listed_twice_is_good() {
+    fn a_token_that_is_listed_twice_matches() {
         assert!(tokens(&["bearer-1", "bearer-1"]).matches_any("bearer-1"));
     }
 

@@ -1,5 +1,5 @@
-//! Reading the fields of the provider secret. What is wrong is told by the field's
-//! name and a reason, never by its value.
+//! Reads the fields of the provider secret. An error names the field and a reason, never
+//! the value.
 
 use masking::{Invalid, field};
 use reqwest::Url;
@@ -10,7 +10,7 @@ use crate::credential::{Credential, Tokens};
 /// The fields of a JSON object.
 pub(crate) type Fields = Map<String, Value>;
 
-/// Takes what was read. What can't be read stays as it was, and the problem is noted.
+/// Returns what was read. If it can't be read, notes the problem and keeps the last value.
 pub(crate) fn or_last<T: Clone>(
     read: Result<Option<T>, Invalid>,
     last: Option<&T>,
@@ -22,7 +22,7 @@ pub(crate) fn or_last<T: Clone>(
     })
 }
 
-/// Reads a provider's object; none is one that was not filled in.
+/// Reads a provider's object with `read`; `None` if the object is not filled in.
 pub(crate) fn part<T>(
     fields: &Fields,
     name: &str,
@@ -40,12 +40,13 @@ pub(crate) fn is_absent(part: &Fields, names: &[&str]) -> bool {
     names.iter().all(|name| matches!(part.get(*name), None | Some(Value::Null)))
 }
 
-/// The problem of a field that has to be filled in.
+/// The error for a required field that is not filled in.
 pub(crate) fn missing(name: &str) -> Invalid {
     Invalid::new(name, "is missing")
 }
 
-/// Reads a list of tokens. An empty one switches off: it is how all are revoked.
+/// Reads a list of tokens. An empty list switches their use off, which is how an operator
+/// revokes all of them.
 pub(crate) fn tokens(part: &Fields, name: &str) -> Result<Option<Tokens>, Invalid> {
     if is_absent(part, &[name]) {
         return Ok(None);
@@ -69,7 +70,7 @@ pub(crate) fn filled<'a>(part: &'a Fields, name: &str) -> Result<&'a str, Invali
     }
 }
 
-/// Reads an id that becomes a part of a path.
+/// Reads an id that becomes a segment of a URL's path.
 pub(crate) fn word(part: &Fields, name: &str) -> Result<String, Invalid> {
     let text = filled(part, name)?;
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
@@ -79,12 +80,13 @@ pub(crate) fn word(part: &Fields, name: &str) -> Result<String, Invalid> {
     }
 }
 
-/// Reads the address to which an operator sends the API's requests instead.
+/// Reads the address that an operator sets in place of the provider's own.
 pub(crate) fn base_url(part: &Fields) -> Result<Option<Url>, Invalid> {
     field::optional_string(part, "base_url")?.map(|text| url(text, "base_url")).transpose()
 }
 
-/// Reads the address of an API. Credentials go there: over HTTPS, or to this machine.
+/// Reads the address of an API. Credentials are sent to it, so it must use HTTPS or be
+/// this machine.
 pub(crate) fn url(text: &str, name: &str) -> Result<Url, Invalid> {
     let loopback = |url: &Url| {
         matches!(url.host_str(), Some(host)
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_sent_over_https_or_to_this_machine() {
+    fn an_address_must_use_https_or_be_this_machine() {
         for (address, good) in [
             ("https://numbers.example.com", true),
             ("http://127.0.0.1:4567", true),
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_can_stand_in_a_path() {
+    fn a_word_is_safe_in_a_path() {
         let read = |text: &str| {
             let fields = Fields::from_iter([("id".to_owned(), text.into())]);
             word(&fields, "id").map_err(|invalid| invalid.to_string())

@@ -1,5 +1,5 @@
-//! HTTP with a provider's number API: time limits, careful repeats, and errors
-//! that say what to do and quote nothing.
+//! HTTP requests to a provider's number API: time limits, retries where a retry is safe,
+//! and errors that say what to do and quote nothing.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,89 +11,98 @@ use serde_json::Value;
 
 use crate::credential::Credential;
 
+/// The time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The time limit for one request, from connecting to the whole answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a question is put before its failure is believed.
+/// How often a GET is sent at most. The pauses add up to 1.75 s, which bridges a
+/// provider's short trouble.
 const ATTEMPTS: u32 = 4;
+/// The back-off before the second attempt. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// A provider's API could not be used. It never quotes what the provider said,
-/// nor an address: both may hold anything.
+/// A failed call of a provider's API. Safe to log: it quotes neither the provider's
+/// answer nor an address, since both may hold anything.
 #[derive(Debug, thiserror::Error)]
 #[error("{call} failed")]
 pub struct ApiError {
-    /// Which call failed, with the name of the provider.
+    /// The provider and the call, such as `Twilio: search numbers`.
     pub call: &'static str,
-    /// What went wrong.
+    /// Why the call failed.
     #[source]
     pub problem: Problem,
 }
 
-/// What went wrong with a call of an API.
+/// Why a call of an API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The provider answered that it won't.
+    /// The provider answered with an error status.
     #[error("status {status}{}{}", code_of(*.code), advice(*.status))]
     Status {
         /// The HTTP status.
         status: u16,
-        /// The provider's own code, which its documentation explains.
+        /// The provider's own error code, which its documentation explains.
         code: Option<i64>,
-        /// How long the provider wants to be left alone.
+        /// How long the provider asks to wait before the next request.
         retry_after: Option<Duration>,
     },
-    /// The answer is not what the API is documented to say. A proxy, or a change
-    /// of the API.
+    /// The answer does not have the documented form: a proxy sent it, or the API has
+    /// changed.
     #[error("the answer is not of the documented form")]
     Nonsense,
-    /// No connection came about; nothing was sent.
+    /// No connection was made; nothing was sent.
     #[error("no connection: check `base_url` or `subdomain`, and the network")]
     NotReached(#[source] reqwest::Error),
-    /// No answer came, or it broke off; what was asked may have been done.
+    /// No answer came, or it broke off. The provider may have carried out the request.
     #[error("no answer")]
     NoAnswer(#[source] reqwest::Error),
-    /// There was no time left; nothing was sent.
+    /// The deadline had passed; nothing was sent.
     #[error("no time left for it: the next check goes on")]
     OutOfTime,
-    /// The list has pages that lead in circles, elsewhere, or nowhere.
+    /// The pages of the list lead in circles, to another host, or nowhere.
     #[error("the list's pages can't be followed to its end")]
     Endless,
-    /// The list has a number that can't be read, under the tag that was asked for.
+    /// The list has a number under the requested tag that can't be read.
     #[error("the list holds a number that is not in E.164 form")]
     UnreadableNumber,
 }
 
-/// One provider's API, and who we are there.
+/// A provider's API, with our credentials for it.
 #[derive(Clone)]
 pub(crate) struct Http {
     pub(crate) client: Client,
     pub(crate) base: Url,
     pub(crate) user: String,
-    /// While a password is being exchanged, there are two.
+    /// Two while a password is being rotated.
     pub(crate) passwords: Vec<Credential>,
-    /// Where an error body has the provider's code, as a JSON pointer.
+    /// The JSON pointer to the provider's code in an error body.
     pub(crate) code_at: &'static str,
 }
 
-/// Hides the user as well: it may be half of a secret.
+/// Hides the user too, which may be half of a secret.
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
 }
 
-/// An answer, whatever its status.
+/// A response of any status, read to its end.
 struct Reply {
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Vec<u8>,
 }
 
-/// Makes the client that all number APIs share. It follows no redirect: a request
-/// with credentials goes where the operator said.
+/// Makes the HTTP client that all number APIs share. It follows no redirect, so that
+/// credentials go only to the address that the operator set.
+///
+/// # Errors
+///
+/// TLS can't be initialised, or the system's DNS configuration can't be read.
+/// Source: the documentation of `reqwest::ClientBuilder::build`.
 pub fn client() -> Result<Client, reqwest::Error> {
-    // Fails if another part of the process has chosen already, which is as good.
+    // Fails if the process has a default already, which will do as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -103,14 +112,15 @@ pub fn client() -> Result<Client, reqwest::Error> {
 }
 
 impl ApiError {
+    /// Returns a function for `map_err` that says in which call the problem occurred.
     pub(crate) fn at(call: &'static str) -> impl FnOnce(Problem) -> Self {
         move |problem| Self { call, problem }
     }
 }
 
 impl Problem {
-    /// Whether the same question may be answered a moment later.
-    fn passes(&self) -> bool {
+    /// Whether the same request may succeed a moment later.
+    fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || 500 <= *status,
             Self::NotReached(_) | Self::NoAnswer(_) => true,
@@ -127,7 +137,7 @@ impl Problem {
 }
 
 impl Http {
-    /// Makes an address of the API; the segments are escaped.
+    /// Builds an address of the API. Escapes the segments.
     pub(crate) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -139,7 +149,7 @@ impl Http {
         url
     }
 
-    /// Asks a question, again if the provider is busy or unwell, until the deadline.
+    /// Sends a GET. Repeats it until the deadline while the provider is busy or fails.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         url: &Url,
@@ -148,7 +158,7 @@ impl Http {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
             let problem = match self.attempt(|| self.client.get(url.clone()), deadline).await {
-                Err(problem) if problem.passes() => problem,
+                Err(problem) if problem.is_transient() => problem,
                 settled => return settled,
             };
             let wait = problem.retry_after().unwrap_or(pause);
@@ -161,8 +171,7 @@ impl Http {
         self.attempt(|| self.client.get(url.clone()), deadline).await
     }
 
-    /// Asks for something to be done, once: whether it may be asked again is for
-    /// the caller to know.
+    /// Sends a POST once: only the caller knows whether it may be repeated.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         url: &Url,
@@ -172,6 +181,7 @@ impl Http {
         self.attempt(|| self.client.post(url.clone()).form(form), deadline).await
     }
 
+    /// Sends a request with one password after the other, until one is accepted.
     async fn attempt<T: DeserializeOwned>(
         &self,
         request: impl Fn() -> RequestBuilder,
@@ -208,7 +218,7 @@ async fn send(request: RequestBuilder, deadline: Instant) -> Result<Reply, Probl
 impl Reply {
     fn read<T: DeserializeOwned>(self, code_at: &str) -> Result<T, Problem> {
         if self.status.is_success() {
-            // The parser's own error quotes what it chokes on.
+            // The parser's own error would quote the answer.
             return serde_json::from_slice(&self.body).map_err(|_| Problem::Nonsense);
         }
         Err(Problem::Status {
@@ -219,7 +229,7 @@ impl Reply {
     }
 }
 
-/// Finds the provider's code in an error body: a number, or the digits of one.
+/// Finds the provider's code in an error body. It may be a number or a string of digits.
 fn error_code(body: &[u8], code_at: &str) -> Option<i64> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let code = body.pointer(code_at)?;
@@ -228,7 +238,7 @@ fn error_code(body: &[u8], code_at: &str) -> Option<i64> {
 
 fn transport(error: reqwest::Error) -> Problem {
     let not_sent = error.is_connect() || error.is_builder();
-    // An address has the account and the number in it.
+    // The address has the account and the phone number in it.
     let error = error.without_url();
     if not_sent { Problem::NotReached(error) } else { Problem::NoAnswer(error) }
 }
@@ -255,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_code_and_no_text() {
+    fn an_error_body_gives_its_code_and_no_text() {
         for (body, code_at, expected) in [
             (r#"{"code":21422,"message":"+6281211112222"}"#, "/code", Some(21422)),
             (r#"{"error":{"status":400,"code":"1010"}}"#, "/error/code", Some(1010)),

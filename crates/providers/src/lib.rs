@@ -1,5 +1,5 @@
-//! The telecom providers: what they ask when someone dials, how they want to be
-//! answered, and the APIs through which numbers are found and rented.
+//! Telecom providers: the questions that they ask when someone dials, the answers in
+//! their own forms, and the APIs that find and rent numbers.
 //!
 //! A provider is a folder: its webhook, its part of the provider secret and, if it
 //! rents numbers out, its number API.
@@ -11,9 +11,9 @@
 //! | `exotel` | Exotel: query with a token in the path, national numbers, JSON |
 //!
 //! The folders are private. The rest of the service finds a [`webhook()`] by its
-//! route and a [`NumberApi`] by its pool's provider: `providers.rs` and `secret.rs`
-//! list them, and everything else here is what they share. The crate knows nothing
-//! of tables and orders.
+//! route and a [`NumberApi`] by its pool's provider. `providers.rs` and `secret.rs`
+//! list the folders; the other files are what the folders share. The crate knows
+//! nothing of tables and orders.
 
 mod credential;
 mod exotel;

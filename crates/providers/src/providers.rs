@@ -1,5 +1,5 @@
-//! The list of providers: their webhooks, and the number APIs of those that pools
-//! can rent from. Their parts of the secret are listed in `secret.rs`.
+//! The list of providers: their webhooks, and the number APIs of those that rent numbers
+//! out. `secret.rs` lists their parts of the secret.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::{exotel, switch, twilio};
 pub static WEBHOOKS: [&dyn Webhook; 3] =
     [&switch::webhook::Switch, &twilio::webhook::Twilio, &exotel::webhook::Exotel];
 
-/// Finds the webhook that a request is for.
+/// Finds the webhook for a request, by its method and raw path.
 pub fn webhook(method: &Method, path: &str) -> Option<&'static dyn Webhook> {
     WEBHOOKS.into_iter().find(|webhook| webhook.route().matches(method, path))
 }
@@ -33,8 +33,8 @@ enum Api {
 }
 
 impl NumberApi {
-    /// Opens a provider's API with the secret's account there, if there are both. For
-    /// the client see [`client`](crate::client).
+    /// Opens a provider's API with the account in the secret. `None` if the provider has
+    /// no API, or the secret no account. [`client`](crate::client) makes the client.
     pub fn open(provider: Provider, secret: &ProviderSecret, client: &Client) -> Option<Self> {
         let client = client.clone();
         let api = match provider {
@@ -49,11 +49,12 @@ impl NumberApi {
         Some(Self(api))
     }
 
-    /// Lists all that the account rents under exactly this tag.
+    /// Lists the numbers that the account rents under exactly this tag.
     ///
     /// # Errors
     ///
-    /// Not even the beginning could be read; see [`Listing::is_complete`] for the end.
+    /// The first page could not be read. If a later page fails, the listing is returned
+    /// as incomplete: see [`Listing::is_complete`].
     pub async fn owned(&self, tag: &str, deadline: Instant) -> Result<Listing, ApiError> {
         match &self.0 {
             Api::Twilio(api) => rental::owned(api, tag, deadline).await,
@@ -61,7 +62,7 @@ impl NumberApi {
         }
     }
 
-    /// Finds numbers that can be rented, at most `limit`. The country is an ISO 3166 code.
+    /// Finds numbers that can be rented, at most `limit`. `country` is an ISO 3166 code.
     ///
     /// # Errors
     ///
@@ -79,11 +80,11 @@ impl NumberApi {
         }
     }
 
-    /// Rents this very number, with its tag and webhooks set from the first moment.
+    /// Rents exactly this number. The order itself sets its tag and webhooks.
     ///
-    /// The order is sent once. If its answer is lost, the number is looked for in
-    /// the account before the purchase is called unconfirmed; half of the time is
-    /// kept for that.
+    /// Sends the order once. If the answer is lost, looks the number up in the account
+    /// before it reports the purchase as unconfirmed; half of the time is reserved for
+    /// the lookup.
     ///
     /// # Errors
     ///

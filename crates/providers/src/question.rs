@@ -1,20 +1,21 @@
-//! What a provider asks when someone has dialled one of our numbers.
+//! The question that a provider asks when someone has dialled one of our numbers.
 
 use masking::{Number, Phone};
 
 /// Who is calling, and which number was dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The caller and the number that was dialled: the two that name a route. Nothing
-    /// if the caller withheld the number, or if one of the two can't be read.
+    /// The caller and the dialled number, which together identify a route. `None` if the
+    /// caller withheld the phone, or if one of the two can't be read.
     pub parties: Option<(Phone, Number)>,
-    /// The provider's id of the call, for the log; none if it has a form that
-    /// could be anything else.
+    /// The provider's id of the call, for the log. `None` if it could be something else,
+    /// such as a phone.
     pub call_id: Option<String>,
 }
 
-/// Lets through what looks like a provider's call id: it goes to the log, where a
-/// phone must never stand. No provider's id begins with `+` or is as short as a phone.
+/// Returns the text if it looks like a provider's call id: it is logged, and the log
+/// must never hold a phone. A phone begins with `+` or has at most 15 digits; the ids
+/// of Twilio and Exotel have at least 20 letters and digits.
 pub(crate) fn call_id(text: Option<&str>) -> Option<String> {
     let valid = |id: &&str| {
         (20..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())

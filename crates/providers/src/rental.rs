@@ -1,8 +1,8 @@
-//! Finding, renting and listing numbers, whoever the provider is.
+//! Finds, rents and lists numbers, for any provider.
 //!
-//! Every call takes a deadline and is over by then. What was bought is never in
-//! doubt for long: it carries its tag from the first moment, so that the next
-//! listing under the tag has it, whatever became of the answer.
+//! Every call takes a deadline and ends by then. A bought number has its tag from the
+//! first moment, so the next listing under the tag has the number even if the answer to
+//! the purchase was lost.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -16,71 +16,72 @@ use crate::http::{ApiError, Problem};
 pub struct Owned {
     /// The number.
     pub number: Number,
-    /// The provider's id of it, needed to change it or give it back.
+    /// The provider's id of the number, needed to change it or give it back.
     pub provider_id: String,
 }
 
-/// What the account rents under a tag.
+/// The numbers that the account rents under a tag.
 #[derive(Debug)]
 pub struct Listing {
-    /// The numbers, as far as they were read.
+    /// The numbers that could be read.
     pub numbers: Vec<Owned>,
-    /// Why there may be more of them; none if the list was read to its end.
+    /// Why numbers may be missing; `None` if the list is complete.
     pub cut_short: Option<ApiError>,
 }
 
-/// What numbers are bought for. Each provider makes its own terms of it.
+/// The purpose of a purchase. Each provider derives the terms of its order from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Purpose<'a> {
     /// The pool that the numbers are for.
     pub pool: &'a Pool,
-    /// The name under which the account lists them; at most 64 characters.
+    /// The name under which the account lists the numbers; at most 64 characters.
     pub tag: &'a str,
-    /// Where providers reach the HTTP API.
+    /// Where providers reach the HTTP API, such as `https://calls.example.com`.
     pub public_base_url: &'a str,
 }
 
-/// A number was not bought, as far as is known.
+/// Why a number was not bought, as far as is known.
 #[derive(Debug, thiserror::Error)]
 pub enum BuyError {
-    /// The number has gone to someone else: try another.
+    /// Someone else has the number: try another.
     #[error("the number is not for sale any more")]
     Taken,
-    /// The provider won't sell: stop, the next number will fare no better.
+    /// The provider refuses to sell: stop, since it would refuse the next number too.
     #[error("the provider refuses to sell")]
     Refused(#[source] ApiError),
-    /// Nothing was done: stop until the next check, or longer if it says so.
+    /// The provider limits requests, and sold nothing: stop until the next check, or
+    /// longer if `retry_after` says so.
     #[error("the provider asks for patience")]
     RateLimited {
-        /// How long the provider wants to be left alone.
+        /// How long the provider asks to wait.
         retry_after: Option<Duration>,
-        /// What it said.
+        /// The provider's answer.
         source: ApiError,
     },
-    /// What became of it is not known, and the account didn't have the number right
-    /// afterwards. Stop: if it was bought after all, the next listing has it.
+    /// The outcome is unknown, and a lookup right afterwards did not find the number.
+    /// Stop: if the number was bought after all, the next listing has it.
     #[error("the purchase was not confirmed")]
     Unconfirmed {
-        /// What became of the order.
+        /// Why the order got no clear answer.
         source: ApiError,
-        /// Why the number could not be looked up in the account, if it was tried.
+        /// Why the lookup in the account failed, if it was tried and failed.
         lookup: Option<ApiError>,
     },
 }
 
-/// A provider's number API, as its folder writes it.
+/// A provider's number API, implemented in the provider's folder.
 pub(crate) trait NumberApi {
     /// The name of the call that lists numbers, for errors.
     const LIST: &'static str;
 
-    /// Lists the account's numbers; those under other tags may be left out. Only a
-    /// beginning that can't be read is an error.
+    /// Lists the account's numbers; may leave out numbers under other tags. Fails only
+    /// if the first page can't be read.
     async fn list(&self, tag: &str, deadline: Instant) -> Result<Entries, ApiError>;
 
-    /// Lists the account's numbers; all but this one may be left out.
+    /// Lists the account's numbers; may leave out all but this one.
     async fn find(&self, number: &Number, deadline: Instant) -> Result<Entries, ApiError>;
 
-    /// Finds numbers that can be rented, about `limit`. The country is an ISO 3166 code.
+    /// Finds numbers that can be rented, about `limit`. `country` is an ISO 3166 code.
     async fn search(
         &self,
         country: &str,
@@ -89,8 +90,8 @@ pub(crate) trait NumberApi {
         deadline: Instant,
     ) -> Result<Vec<Number>, ApiError>;
 
-    /// Orders a number, with its tag and webhooks set from the first moment; once.
-    /// Returns the provider's id of it.
+    /// Orders a number, once. The order itself sets its tag and webhooks. Returns the
+    /// provider's id of the number.
     async fn order(
         &self,
         number: &Number,
@@ -102,30 +103,30 @@ pub(crate) trait NumberApi {
     fn is_taken(status: u16, code: Option<i64>) -> bool;
 }
 
-/// A number that the account rents, under whatever tag.
+/// A number that the account rents, under any tag.
 pub(crate) struct Entry {
-    /// None if it can't be read.
+    /// `None` if it can't be read.
     pub(crate) number: Option<Number>,
     pub(crate) provider_id: String,
     pub(crate) tag: String,
 }
 
-/// A list of the account's numbers, perhaps not to its end.
+/// The account's numbers. `cut_short` says why the list may be incomplete.
 pub(crate) struct Entries {
     pub(crate) entries: Vec<Entry>,
     pub(crate) cut_short: Option<ApiError>,
 }
 
 impl Listing {
-    /// Whether all that the account rents under the tag is in it. Only then does a
-    /// number's absence say that it was lost.
+    /// Whether the listing has all numbers under the tag. Only then does a missing
+    /// number count as lost.
     pub fn is_complete(&self) -> bool {
         self.cut_short.is_none()
     }
 }
 
 impl BuyError {
-    /// What the provider answered, if it was asked for this number.
+    /// The API error behind it; `None` for a number that is taken.
     pub fn cause(&self) -> Option<&ApiError> {
         match self {
             Self::Taken => None,
@@ -150,7 +151,8 @@ pub(crate) async fn owned<A: NumberApi>(
             None => cut_short = Some(ApiError::at(A::LIST)(Problem::UnreadableNumber)),
         }
     }
-    // A number that is bought while the list is read may shift another to the next page.
+    // A purchase while the list is read may shift a number to the next page: it is then
+    // listed twice.
     let mut seen = HashSet::new();
     numbers.retain(|owned| seen.insert(owned.number.clone()));
     Ok(Listing { numbers, cut_short })
@@ -198,7 +200,7 @@ pub(crate) async fn buy<A: NumberApi>(
     }
 }
 
-/// Looks for a number whose order got no clear answer.
+/// Looks up a number whose order got no clear answer.
 async fn confirm<A: NumberApi>(
     api: &A,
     number: &Number,
@@ -216,7 +218,7 @@ async fn confirm<A: NumberApi>(
         Some(Entry { provider_id, tag: actual, .. }) if actual == tag => {
             Ok(Owned { number: number.clone(), provider_id })
         }
-        // Ours, but for something else.
+        // The account has the number under another tag.
         Some(_) => Err(BuyError::Taken),
         None => Err(BuyError::Unconfirmed { source: error, lookup: None }),
     }

@@ -1,9 +1,9 @@
-//! The routes of the HTTP API, which the template names in the same words.
+//! Routes of the HTTP API, spelled as in the template.
 
 use http::Method;
 
-/// A route as API Gateway names it, such as `POST /calls/resolve`. A parameter in
-/// braces stands at the end, and takes all that follows.
+/// A route as API Gateway writes it, such as `POST /calls/resolve`. A parameter in
+/// braces must come last, and matches the rest of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route(&'static str);
 
@@ -12,12 +12,12 @@ impl Route {
         Self(key)
     }
 
-    /// The route as API Gateway names it.
+    /// The route as API Gateway writes it.
     pub fn as_str(self) -> &'static str {
         self.0
     }
 
-    /// Whether a request takes this route.
+    /// Whether a request with this method and raw path takes this route.
     pub fn matches(self, method: &Method, path: &str) -> bool {
         let prefix = self.prefix();
         let fits = if prefix == self.path() { path == prefix } else { path.starts_with(prefix) };
@@ -28,7 +28,7 @@ impl Route {
         self.0.split_once(' ').map_or(self.0, |(_, path)| path)
     }
 
-    /// The parameter, as it stands in a path that matches.
+    /// The value of the parameter in a path that matches.
     pub(crate) fn parameter(self, path: &str) -> Option<&str> {
         path.strip_prefix(self.prefix())
     }

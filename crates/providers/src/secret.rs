@@ -1,6 +1,6 @@
-//! The provider secret: the credentials of every provider, as one JSON object
-//! that the operator fills in part by part. What is missing is switched off.
-//! Each provider's folder reads its own part.
+//! The provider secret: one JSON object with the credentials of all providers. The
+//! operator fills it in part by part; a missing part switches its use off. Each
+//! provider's folder reads its own part.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use masking::{Invalid, field};
 
 use crate::{exotel, switch, twilio};
 
-/// What the service may do with which provider. What is wrong in one part harms no
-/// other.
+/// The credentials of each provider. An error in one provider's part does not affect
+/// the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderSecret {
-    /// For the switches that ask over plain JSON.
+    /// For switches that ask in plain JSON.
     pub switch: switch::secret::Credentials,
     /// For Twilio.
     pub twilio: twilio::secret::Credentials,
@@ -21,8 +21,8 @@ pub struct ProviderSecret {
 }
 
 impl ProviderSecret {
-    /// Reads the secret, for the first time or again, and logs what is wrong with it
-    /// and which of its uses are off.
+    /// Reads the secret, for the first time or again. Logs each problem, and the uses
+    /// that are off.
     pub fn read(last: Option<&Arc<Self>>, text: &str) -> Arc<Self> {
         let (secret, problems) = last.map_or_else(|| Self::parse(text), |last| last.updated(text));
         for problem in problems {
@@ -35,14 +35,14 @@ impl ProviderSecret {
         Arc::new(secret)
     }
 
-    /// Reads the secret for the first time: what can't be read is off. The second
-    /// value says what that was, to be logged once; it holds no value of the secret.
+    /// Reads the secret for the first time. A part that can't be read is off. The second
+    /// value lists the problems, which quote no value of the secret.
     pub fn parse(text: &str) -> (Self, Vec<Invalid>) {
         Self::default().updated(text)
     }
 
-    /// Reads the secret again: what was taken out is off from now on, and what can't
-    /// be read stays as it was, so that a slip of the operator cuts off no calls.
+    /// Reads the secret again. A part that was removed is off from now on. A part that
+    /// can't be read stays as it was, so that a typing error cuts off no calls.
     pub fn updated(&self, text: &str) -> (Self, Vec<Invalid>) {
         let fields = match field::object(text, "provider secret") {
             Ok(fields) => fields,
@@ -54,12 +54,12 @@ impl ProviderSecret {
             twilio: twilio::secret::Credentials::read(&fields, &self.twilio, &mut problems),
             exotel: exotel::secret::Credentials::read(&fields, &self.exotel, &mut problems),
         };
-        // Two uses may choke on the same field.
+        // Two uses may report the same field.
         problems.dedup();
         (secret, problems)
     }
 
-    /// What the secret leaves off.
+    /// The uses that the secret leaves off.
     fn off(&self) -> Vec<&'static str> {
         let uses = [
             (switch::secret::ROUTE.as_str(), self.switch.tokens.is_some()),
@@ -86,8 +86,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) -> ProviderSecret {
         let (secret, invalid) = ProviderSecret::parse(text);
-        let told: Vec<String> = invalid.iter().map(ToString::to_string).collect();
-        assert_eq!(told, expected);
+        let problems: Vec<String> = invalid.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, expected);
         secret
     }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_one_part_harms_no_other() {
+    fn an_error_in_one_part_does_not_affect_the_others() {
         let secret = check(
             r#"{"resolve":{"tokens":["good"]},"twilio":{"account_sid":"AC1"},
                 "exotel":{"account_sid":"shop","country":"IN","webhook_tokens":["path-1"]}}"#,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_field_and_the_reason_and_no_value() {
+    fn an_error_names_the_field_and_the_reason_and_no_value() {
         check("secret-7", &["provider secret: must be JSON"]);
         check(r#"{"resolve":"secret-7"}"#, &["resolve: must be a JSON object"]);
         check(
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_keeps_the_last_good_part_and_a_removal_does_not() {
+    fn an_unreadable_part_keeps_its_last_value_and_a_removed_part_does_not() {
         let (first, _) = ProviderSecret::parse(FULL);
         let (slipped, invalid) = first.updated(r#"{"resolve":{"tokens":"oops"}}"#);
         assert_eq!(invalid.len(), 1);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_two_uses_choke_on_is_told_once() {
+    fn a_field_that_two_uses_report_is_reported_once() {
         check(
             r#"{"twilio":7,"exotel":"x"}"#,
             &["twilio: must be a JSON object", "exotel: must be a JSON object"],

@@ -1,5 +1,5 @@
-//! A webhook: the route on which a provider asks whom to connect, and the form in
-//! which it asks and is answered. Each provider's folder has one.
+//! The webhook trait: the route on which a provider asks whom to connect, and the form
+//! of its questions and answers. Each provider's folder implements it.
 
 use std::fmt;
 
@@ -11,26 +11,26 @@ use crate::question::Question;
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 
-/// One route of a provider. A provider that asks on two routes has two of them.
+/// One route of a provider. A provider with two routes has two webhooks.
 pub trait Webhook: fmt::Debug + Sync {
     /// The API's route.
     fn route(&self) -> Route;
 
-    /// Reads who calls whom, if the request proves to be the provider's.
+    /// Reads the question of a request that proves to come from the provider.
     ///
     /// # Errors
     ///
     /// [`Refusal`] says what the request lacks.
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal>;
 
-    /// Writes the answer in the provider's own form.
+    /// Writes an answer in the provider's own form.
     fn answer(&self, answer: &Answer) -> Reply;
 }
 
-/// A request as it came over the wire.
+/// An HTTP request as it was received.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// The URL that the provider was given, and that some sign.
+    /// The URL that the provider was configured with; some providers sign it.
     pub url: &'a str,
     /// The raw path.
     pub path: &'a str,
@@ -42,15 +42,15 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// Why a request is not answered.
+/// Why a request gets no answer about its call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It brings nothing that could prove whose it is: no secret would admit it.
+    /// It carries no proof of who sent it: no secret would admit it.
     Unsigned,
-    /// Its proof does not fit the secret, or the secret has nothing for the route.
-    /// Another secret may admit it.
+    /// Its proof does not match the secret, or the secret has nothing for the route. A
+    /// newer secret may admit it.
     Unproved,
-    /// It can't be read.
+    /// A field of it can't be read.
     Unreadable(Invalid),
 }
 
@@ -66,7 +66,7 @@ pub struct Reply {
 }
 
 impl Request<'_> {
-    /// Finds a header; one that is no ASCII is as good as none.
+    /// Finds a header. A header that is not ASCII counts as missing.
     pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -79,14 +79,14 @@ impl Reply {
     }
 }
 
-/// Hides all of it: phones and tokens may stand anywhere.
+/// Hides all fields: any of them may hold a phone or a token.
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request").finish_non_exhaustive()
     }
 }
 
-/// Hides the body.
+/// Hides the body, which may hold a phone.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_a_request_nor_a_reply_prints_what_it_holds() {
+    fn a_request_and_a_reply_print_no_contents() {
         let headers = HeaderMap::new();
         let (url, path, query, body) = ("u-628", "p-628", "q-628", b"b-628".as_slice());
         let request = Request { url, path, query, headers: &headers, body };

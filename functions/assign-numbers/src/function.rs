@@ -1,4 +1,4 @@
-//! The function: what it works with, made once while it starts.
+//! The parts of the function, which are made once while it starts.
 
 use lambda_support::sqs::SourceQueue;
 use lambda_support::{CachedSecret, Clock};
@@ -15,13 +15,13 @@ use crate::waits::AnnouncedWaits;
 #[derive(Debug)]
 pub struct AssignNumbers {
     pub(crate) pools: Pools,
-    /// To look for free numbers.
+    /// Finds free numbers.
     pub(crate) numbers: Numbers,
     /// The numbers of shared pools.
     pub(crate) rosters: Rosters,
-    /// To write a step of an order.
+    /// Reads and commits orders.
     pub(crate) orders: Orders,
-    /// The key of the caller hash; nothing while it can't be read.
+    /// The key of the phone hash.
     pub(crate) caller_key: CachedSecret<PhoneHashKey>,
     pub(crate) intake: Intake,
     pub(crate) low_water: LowWater,
@@ -30,7 +30,7 @@ pub struct AssignNumbers {
 }
 
 impl AssignNumbers {
-    /// Makes the function.
+    /// Makes the function from its settings, clients and clock.
     pub fn new(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -55,13 +55,13 @@ impl AssignNumbers {
         }
     }
 
-    /// Reads the secret and opens the connections, so that the first event need not
-    /// wait for them.
+    /// Reads the secret and opens the connections, so that the first event does not wait
+    /// for them.
     pub async fn warm_up(&self) {
         tokio::join!(self.caller_key.current(), self.orders.warm_up(), self.intake.warm_up());
     }
 
-    /// The moment that it is.
+    /// The current time.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_seconds(self.clock.unix_seconds())
     }

@@ -1,4 +1,4 @@
-//! From an order event to its verdict.
+//! Handles order events: decides the verdict on each, and has it carried out.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::sqs::{self, Delivery, Fate};
@@ -11,15 +11,15 @@ use order_events::{Intake, Step, Verdict, apply, refusal};
 use crate::AssignNumbers;
 use crate::stock::Stock;
 
-/// How long an event waits for a dry pool before it is given up.
+/// How long an event waits for a dry pool before it is refused. The contract says an hour.
 const LONGEST_WAIT_SECONDS: u64 = 3600;
 
-/// What is logged when an event waits for a dry pool. The template's `PoolDryFilter`
-/// listens to it.
+/// The log message when an event waits for a dry pool. The template's `PoolDryFilter`
+/// matches it.
 const POOL_IS_DRY: &str = "pool is dry";
 
 impl AssignNumbers {
-    /// Handles a batch. Events that are to come again are the batch's failures.
+    /// Handles a batch. The response lists the events that SQS is to deliver again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let batch = Batch::new(self).await;
         let response = sqs::for_each(event, async |message| batch.handle(message).await).await;
@@ -28,7 +28,7 @@ impl AssignNumbers {
     }
 }
 
-/// What the events of one batch share.
+/// The state that the events of one batch share.
 struct Batch<'a> {
     function: &'a AssignNumbers,
     caller_key: Option<PhoneHashKey>,
@@ -45,7 +45,7 @@ impl<'a> Batch<'a> {
         Self { function, caller_key, stock }
     }
 
-    /// Decides what is to become of a message, and does it.
+    /// Decides what happens to a message, and carries it out.
     async fn handle(&self, message: &SqsMessage) -> Delivery {
         let verdict = self.judge(message).await;
         let performed = self.function.intake.perform(message, &verdict).await;
@@ -79,7 +79,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// An order exists: looks whether its pool runs low while there is time.
+    /// A new order will soon need numbers: checks whether its pool runs low, so that it
+    /// can be refilled in time.
     async fn look_ahead(&self, event: &OrderEvent, pool: &Pool) -> Verdict {
         match self.stock.look(pool).await {
             Ok(()) => Verdict::silent(Fate::Done),
@@ -119,7 +120,8 @@ impl<'a> Batch<'a> {
             .unwrap_or_else(|| self.wait_for_numbers(message, event, pool))
     }
 
-    /// The pool is dry: announces that once, and lets the event come again for an hour.
+    /// The pool is dry: announces that once, and has the event delivered again for up to
+    /// an hour.
     fn wait_for_numbers(&self, message: &SqsMessage, event: &OrderEvent, pool: &Pool) -> Verdict {
         tracing::warn!(pool = %pool.id, "{POOL_IS_DRY}");
 

@@ -1,8 +1,9 @@
 //! Gives an order its numbers.
 //!
 //! Trigger: `order.created` and `order.agent_assigned` on the assign queue.
-//! Promise: no number serves two orders at once, an event that can't be served
-//! now comes again, and what is announced is what the order's row says.
+//! Promise: no number of an exclusive pool serves two orders at once, an event that can't
+//! be served now is delivered again, and announcements report the saved state of the
+//! order.
 
 mod function;
 mod handler;

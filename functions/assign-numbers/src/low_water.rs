@@ -1,4 +1,4 @@
-//! The signal that a pool runs low, to whoever refills it.
+//! The signal to refill-pool that a pool runs low.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +10,10 @@ use masking::PoolId;
 use serde_json::json;
 use tokio::time::Instant;
 
-/// One signal for each pool in this time is enough.
+/// The shortest time between two signals for one pool.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Tells refill-pool that pools run low.
+/// Signals to refill-pool that pools run low.
 #[derive(Debug)]
 pub(crate) struct LowWater {
     client: Client,
@@ -23,16 +23,17 @@ pub(crate) struct LowWater {
 }
 
 impl LowWater {
-    /// Signals on that queue.
+    /// Sends signals to the queue of refill-pool.
     pub(crate) fn new(client: Client, refill_queue_url: String, clock: Clock) -> Self {
         Self { client, refill_queue_url, clock, last: Mutex::default() }
     }
 
-    /// Signals that these pools run low, each at most once in ten seconds. A signal
-    /// that fails fails nothing: the schedule checks all pools anyway.
+    /// Signals that these pools run low, each pool at most once in ten seconds. A failed
+    /// signal is only logged, since the schedule checks all pools anyway.
     pub(crate) async fn signal(&self, pools: Vec<PoolId>) {
         for pool in pools.into_iter().filter(|pool| self.is_due(pool)) {
-            // The queue drops what other environments signal in the same ten seconds.
+            // Other environments use the same id in the same ten seconds, so that the queue
+            // drops their signals.
             let deduplication_id =
                 format!("{pool}-{}", self.clock.unix_seconds() / PAUSE.as_secs());
             let body = json!({"type": "pool.check", "pool": pool.as_str()}).to_string();

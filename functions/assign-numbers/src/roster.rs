@@ -1,8 +1,8 @@
-//! The numbers of shared pools, as this environment read them last.
+//! The numbers of shared pools, cached by this environment.
 //!
-//! Any of them may serve any order whose people have no route on it: what a claim
-//! finds out. The list is only a hint, so it is kept for a while: a number that is
-//! withdrawn is handed out no longer than that.
+//! A number may serve any order whose people have no route on it, which only the claim's
+//! condition decides. The list is a hint, so it may be cached: a withdrawn number is
+//! handed out until the cached list expires, and no longer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use masking::{Number, NumbersNeeded, Pool, PoolId, Timestamp};
 use masking_store::{Numbers, StoreError};
 use tokio::sync::Mutex;
 
-/// How long a list is good, in seconds.
+/// How long a list is cached, in seconds.
 const KEPT_SECONDS: u64 = 10;
-/// A list in which no number would do is read again if it is older than this.
-const KEPT_IN_VAIN_SECONDS: u64 = 2;
+/// How long a list is cached, in seconds, for an event that finds no usable number in it:
+/// an import must help the events that wait.
+const KEPT_IF_EXHAUSTED_SECONDS: u64 = 2;
 
-/// The numbers of the shared pools.
+/// The cached numbers of all shared pools.
 #[derive(Debug, Default)]
 pub(crate) struct Rosters(Mutex<HashMap<PoolId, Roster>>);
 
@@ -38,8 +39,8 @@ impl Rosters {
         Ok(self.roster(numbers, pool, now, KEPT_SECONDS).await?.numbers.len())
     }
 
-    /// Picks numbers that may serve, at random, so that orders spread over the pool.
-    /// Nothing if too few may.
+    /// Picks usable numbers at random, so that orders spread over the pool. `None` if the
+    /// pool has too few.
     pub(crate) async fn pick(
         &self,
         numbers: &Numbers,
@@ -50,11 +51,12 @@ impl Rosters {
         if let Some(picked) = pick_at_random(&roster.numbers, needed) {
             return Ok(Some(picked));
         }
-        let roster = self.roster(numbers, needed.pool, now, KEPT_IN_VAIN_SECONDS).await?;
+        let roster = self.roster(numbers, needed.pool, now, KEPT_IF_EXHAUSTED_SECONDS).await?;
         Ok(pick_at_random(&roster.numbers, needed))
     }
 
-    /// The list, read again if it is older than that. Whoever needs it meanwhile waits.
+    /// Returns a pool's list, and reads it again if it is `kept_seconds` old. Holds the
+    /// lock while reading, so that concurrent events share one read.
     async fn roster(
         &self,
         numbers: &Numbers,

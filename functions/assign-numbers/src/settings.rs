@@ -1,4 +1,4 @@
-//! What the template tells the function.
+//! The settings that the template passes to the function.
 
 use lambda_support::env::required;
 use masking::Pools;
@@ -9,26 +9,26 @@ use masking_store::TableNames;
 pub struct Settings {
     /// The pools of the stack.
     pub pools: Pools,
-    /// What the three tables are called.
+    /// The names of the three tables.
     pub tables: TableNames,
-    /// The secret with the key of the caller hash.
+    /// The ARN of the secret with the key of the phone hash.
     pub service_secret: String,
-    /// The queue that events come from.
+    /// The URL of the queue that the events come from.
     pub queue_url: String,
-    /// Where refused events go.
+    /// The URL of the dead-letter queue, for refused events.
     pub dead_letter_queue_url: String,
-    /// Where announcements go.
+    /// The URL of the queue for announcements.
     pub number_events_queue_url: String,
-    /// Where it is told that a pool runs low.
+    /// The URL of the queue for signals that a pool runs low.
     pub refill_queue_url: String,
 }
 
 impl Settings {
-    /// Reads the settings out of what `lookup` knows.
+    /// Reads the settings through `lookup`, which finds a variable by its name.
     ///
     /// # Errors
     ///
-    /// Names the variable that is missing, or the field of `Pools` that is wrong.
+    /// A variable is missing, or a field of `Pools` is wrong. The message names it.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let variable = |name| required(&lookup, name);
         Ok(Self {

@@ -1,13 +1,14 @@
-//! The waits for a dry pool that this environment has announced, so that an event that
-//! comes again and again is announced as `unavailable` once. (The count of deliveries
-//! would not do: an earlier one may have died before it came to the pool.)
+//! The waits for a dry pool that this environment has announced. An event that waits is
+//! delivered again and again, but announced as `unavailable` once. (The receive count
+//! can't tell: an earlier delivery may have died before it found the pool dry.)
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use masking::OrderId;
 
-/// More waits than this at a time are announced again.
+/// How many waits are remembered, which bounds the memory. After more than this at a time,
+/// all are forgotten, and announced once more.
 const REMEMBERED: usize = 10_000;
 
 /// The waits that were announced: order and version of the event.
@@ -15,7 +16,7 @@ const REMEMBERED: usize = 10_000;
 pub(crate) struct AnnouncedWaits(Mutex<HashSet<(OrderId, u64)>>);
 
 impl AnnouncedWaits {
-    /// Notes that a wait is announced. Returns whether it was not noted before.
+    /// Notes that a wait is announced. Returns false if it was noted before.
     pub(crate) fn note(&self, order_id: &OrderId, version: u64) -> bool {
         let mut waits = self.lock();
         if REMEMBERED <= waits.len() {
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_news_once_until_it_is_forgotten() {
+    fn a_wait_is_new_once_until_it_is_forgotten() {
         let waits = AnnouncedWaits::default();
         let order_id = OrderId::parse("o-1").unwrap();
         assert!(waits.note(&order_id, 1) && waits.note(&order_id, 2));
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_waits_are_remembered_than_memory_is_given_to() {
+    fn the_number_of_remembered_waits_is_bounded() {
         let waits = AnnouncedWaits::default();
         let order_id = OrderId::parse("o-1").unwrap();
         for version in 0..=REMEMBERED as u64 {

@@ -1,4 +1,4 @@
-//! Numbers that an operator puts in and takes out.
+//! Imports and withdraws numbers for an operator.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use masking_store::{Import, StoreError, Withdrawal};
 use crate::RefillPool;
 use crate::handler::for_each;
 
-/// A log line names no more numbers than this.
+/// How many numbers a log line names at most.
 const NAMED: usize = 20;
 
 impl RefillPool {
@@ -57,7 +57,8 @@ fn with<'a, T: PartialEq>(results: &[(&'a Number, T)], wanted: &T) -> Vec<&'a Nu
     results.iter().filter(|(_, result)| result == wanted).map(|(number, _)| *number).collect()
 }
 
-/// The first of many numbers, for a log. They are known to be ours.
+/// The first of many numbers, for a log. They may be logged: they are our own numbers,
+/// and not phones of participants.
 fn named(numbers: &[&Number]) -> String {
     let names: Vec<&str> = numbers.iter().take(NAMED).map(|number| number.as_str()).collect();
     let more = if NAMED < numbers.len() { " …" } else { "" };

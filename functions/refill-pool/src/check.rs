@@ -1,9 +1,9 @@
-//! A check of a pool: reconcile first, buy second.
+//! Checks a pool: reconciles the table with the provider's account, then buys numbers.
 //!
-//! What the provider's account has under the pool's tag is the truth about what is
-//! rented; the table is brought into line with it before anything is bought, so
-//! that a crash between paying and storing loses nothing and buys nothing twice.
-//! What is to be done is decided in `reconcile.rs` and `purchases.rs`; here it is done.
+//! The account's numbers under the pool's tag are the truth about what is rented. The
+//! table is reconciled with them before anything is bought, so that a crash between
+//! paying and storing loses no number and buys none twice. `reconcile.rs` and
+//! `purchases.rs` decide what to do; this file does it.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::purchases::{Step, candidates, next_step, shortfall};
 use crate::reconcile::{Reconciliation, numbers_to_read, reconcile};
 use crate::tag;
 
-/// A check under way: what it found, and what it did so far.
+/// A check in progress: what it found, and what it did so far.
 struct Check<'a> {
     function: &'a RefillPool,
     pool: &'a Pool,
@@ -30,7 +30,7 @@ struct Check<'a> {
     bought: usize,
 }
 
-/// Why a check stops before it is through.
+/// Why a check stops early.
 enum Stop {
     Table(StoreError),
     Provider(ApiError),
@@ -41,7 +41,7 @@ enum Stop {
 
 impl RefillPool {
     /// Brings a pool back to its target, as far as its provider and the time allow.
-    /// What goes wrong is logged; the next check goes on from there.
+    /// Problems are logged; the next check goes on from there.
     pub(crate) async fn check(&self, pool: &Pool, deadline: Instant) {
         let circulation = match self.numbers.in_circulation(pool).await {
             Ok(rows) => Circulation::from_iter(rows),
@@ -64,10 +64,10 @@ impl RefillPool {
         check.log();
     }
 
-    /// The API of the pool's provider; none for a pool that is filled by hand, or
-    /// while the secret has no account.
+    /// The API of the pool's provider. `None` for a pool that is filled by hand, or while
+    /// the secret has no account.
     async fn number_api(&self, pool: &Pool) -> Option<NumberApi> {
-        // A check runs every few minutes: it may as well have the secret as it is now.
+        // Checks are rare enough to read the secret each time.
         let secret = self.providers.fresh().await.unwrap_or_default();
         let api = NumberApi::open(pool.provider, &secret, &self.http);
         if api.is_none() && pool.provider != Provider::Manual {
@@ -87,7 +87,7 @@ impl Check<'_> {
         let listing = api.owned(&tag, self.deadline).await.map_err(Stop::Provider)?;
         self.reconcile(&listing).await.map_err(Stop::Table)?;
         let owned = listing.numbers.len();
-        // How many the account holds is only known from a whole listing.
+        // Only a complete listing says how many numbers the account holds.
         if let Some(error) = listing.cut_short {
             return Err(Stop::Provider(error));
         }

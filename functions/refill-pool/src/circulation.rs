@@ -1,17 +1,17 @@
-//! The numbers of a pool that may be handed out, and the moment when each is free.
+//! The numbers of a pool that may be handed out, and when each is free.
 
 use std::collections::HashMap;
 
 use masking::{Allocation, Number, Pool, Timestamp};
 use masking_store::PoolNumber;
 
-/// When each number of a pool is free. Withdrawn numbers are not among them.
+/// When each number of a pool is free. Has no withdrawn numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Circulation(HashMap<Number, Timestamp>);
 
 impl Circulation {
-    /// How many of the numbers may serve an order by then: those that are free, or
-    /// all that a shared pool has.
+    /// How many numbers may serve an order at the time `by`: those that are free then,
+    /// or all numbers of a shared pool.
     pub(crate) fn usable(&self, pool: &Pool, by: Timestamp) -> u64 {
         match pool.allocation {
             Allocation::Exclusive => count(self.0.values().filter(|free_at| **free_at <= by)),
@@ -19,7 +19,7 @@ impl Circulation {
         }
     }
 
-    /// How many there are, free or not.
+    /// How many numbers there are, free or not.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -28,7 +28,7 @@ impl Circulation {
         self.0.keys()
     }
 
-    /// Takes over the row of a number, which knows better than the index.
+    /// Updates a number from its row, since the index lags behind the rows.
     pub(crate) fn update(&mut self, row: &PoolNumber) {
         if row.in_circulation {
             self.insert(row.number.clone(), row.available_at);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_usable_from_the_moment_when_it_is_free_and_a_shared_one_always() {
+    fn a_number_is_usable_once_it_is_free_and_a_shared_one_always() {
         let mut circulation = Circulation::default();
         for (number, free_at) in [("+622150001", 9), ("+622150002", 10), ("+622150003", 11)] {
             circulation.insert(number.parse().unwrap(), Timestamp::from_seconds(free_at));

@@ -1,12 +1,13 @@
-//! How long a batch may take.
+//! The time that a batch may take.
 
 use std::time::Duration;
 
-/// A batch is over this long before Lambda's own deadline: enough for the writes that
+/// A batch stops this long before Lambda's own deadline: enough for the writes that
 /// follow a purchase.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The time for a batch, by Lambda's deadline in milliseconds since 1970 began.
+/// The time that a batch may take. `deadline_ms` is Lambda's deadline in milliseconds,
+/// `unix_seconds` the current time in seconds, both since the Unix epoch.
 pub fn time_for(deadline_ms: u64, unix_seconds: u64) -> Duration {
     let deadline = Duration::from_millis(deadline_ms);
     deadline.saturating_sub(Duration::from_secs(unix_seconds)).saturating_sub(MARGIN)

@@ -1,4 +1,4 @@
-//! From a pool message to what is done about it.
+//! Handles pool messages: checks, imports and withdrawals.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +26,7 @@ pub struct RefillPool {
     pub(crate) stack_name: String,
     pub(crate) public_base_url: String,
     queue: SourceQueue,
-    /// To send to that queue.
+    /// Sends the checks of single pools to the same queue.
     sqs: Client,
     queue_url: String,
     clock: Clock,
@@ -59,8 +59,8 @@ impl RefillPool {
         }
     }
 
-    /// Handles a batch, over by `deadline`. Messages that are to come again are its
-    /// failures.
+    /// Handles a batch, and ends by `deadline`. The response lists the messages that SQS
+    /// is to deliver again.
     pub async fn handle(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
         let handle = async |message: &SqsMessage| {
             let fate = self.judge(message, deadline).await;
@@ -69,7 +69,7 @@ impl RefillPool {
         sqs::for_each(event, handle).await
     }
 
-    /// The moment that it is.
+    /// The current time.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_seconds(self.clock.unix_seconds())
     }
@@ -82,7 +82,8 @@ impl RefillPool {
             }
             Ok(PoolMessage::CheckAll) => return self.check_each(message).await,
             Ok(PoolMessage::Check(pool)) => {
-                // A check never fails: its group would stand still, imports too.
+                // A check never fails: a failed message would block its message group, and
+                // with it the pool's imports.
                 self.check(pool, deadline).await;
                 return Fate::Done;
             }
@@ -117,11 +118,11 @@ impl RefillPool {
     }
 }
 
-/// Numbers written at the same time.
+/// How many numbers are written concurrently.
 const AT_ONCE: usize = 32;
 
-/// Does something to each of many numbers, some at the same time. Stops at the
-/// first error; repeating the whole is harmless.
+/// Applies `act` to each number, to some of them concurrently. Stops at the first error.
+/// All numbers are then tried again later, so `act` has to be idempotent.
 pub(crate) async fn for_each<'a, T>(
     numbers: impl IntoIterator<Item = &'a Number>,
     act: impl AsyncFn(&'a Number) -> Result<T, StoreError>,

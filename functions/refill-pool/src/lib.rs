@@ -1,8 +1,9 @@
-//! Brings a pool of numbers back to its target, and takes numbers in and out by hand.
+//! Brings a pool of numbers back to its target, and imports and withdraws numbers for an
+//! operator.
 //!
 //! Trigger: pool messages on the refill queue, from operators, the schedule and
-//! assign-numbers. Promise: nothing that was bought is lost or bought twice, and a
-//! provider in trouble never blocks the queue.
+//! assign-numbers. Promise: no bought number is lost or bought twice, and trouble at a
+//! provider never blocks the queue.
 
 mod by_hand;
 mod check;

@@ -1,4 +1,4 @@
-//! How many numbers to buy for a pool, and when to stop.
+//! Decides how many numbers to buy for a pool, and when to stop.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use masking::{Pool, Timestamp};
 
 use crate::circulation::Circulation;
 
-/// A purchase is not begun with less time than this: it may take 10 s to fail, which
-/// leaves what became of it open.
+/// No purchase begins with less time than this: it may take 10 s to fail, and if it is
+/// cut off, its outcome is unknown.
 const TIME_TO_BUY: Duration = Duration::from_secs(10);
-/// Numbers searched for beyond those needed, since others buy too.
+/// How many more numbers are searched for than needed, since other customers buy too.
 const SPARE_CANDIDATES: usize = 10;
 
-/// What to do when there is another number for sale.
+/// The decision about the next candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Buy it.
     Buy,
-    /// Stop: as many as are wanted were bought.
+    /// Stop: enough numbers were bought.
     Enough,
-    /// Stop: the next check goes on.
+    /// Stop: too little time is left. The next check goes on.
     OutOfTime,
 }
 
-/// How many numbers to buy for a pool, of which the account holds so many already. A
-/// number that will have cooled down soon counts as free.
+/// How many numbers to buy for a pool, of which the account holds `owned` already. A
+/// number that is free within one cool-down from `now` counts as free.
 pub(crate) fn shortfall(
     pool: &Pool,
     circulation: &Circulation,
@@ -36,13 +36,13 @@ pub(crate) fn shortfall(
     usize::try_from(shortfall).unwrap_or(usize::MAX)
 }
 
-/// How many numbers to search for, to buy so many.
+/// How many numbers to search for, in order to buy `shortfall` of them.
 pub(crate) fn candidates(shortfall: usize) -> usize {
     shortfall.saturating_add(SPARE_CANDIDATES)
 }
 
-/// What to do about the next candidate, when so many numbers are still to be bought
-/// and so much time is left.
+/// Decides about the next candidate, with `still_wanted` numbers to buy and `time_left`
+/// to do it.
 pub(crate) fn next_step(still_wanted: usize, time_left: Duration) -> Step {
     if still_wanted == 0 {
         Step::Enough
@@ -62,7 +62,7 @@ mod tests {
     const NOW: u64 = 1000;
 
     /// The shortfall of a pool with a target of 5, at most 8 numbers, and a cool-down
-    /// of 600 s, whose numbers are free after so many seconds.
+    /// of 600 s. Its numbers are free in `free_after` seconds each.
     fn shortfall_of(allocation: &str, free_after: &[u64], owned: usize) -> usize {
         let pools = format!(
             r#"[{{"id":"a","min_free":0,"target_free":5,"max_numbers":8,"cooldown_seconds":600,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_lacks_what_is_neither_free_nor_free_soon() {
+    fn a_number_that_is_free_soon_counts_as_free() {
         for (free_after, expected) in [
             (&[][..], 5),
             (&[0, 0, 0, 0, 0], 0),
@@ -94,20 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn the_account_holds_no_more_than_it_may() {
+    fn the_account_never_holds_more_than_max_numbers() {
         for (owned, expected) in [(3, 5), (4, 4), (7, 1), (8, 0), (9, 0)] {
             assert_eq!(shortfall_of("exclusive", &[], owned), expected, "{owned} owned");
         }
     }
 
     #[test]
-    fn some_more_are_searched_for_than_wanted() {
+    fn a_search_asks_for_more_numbers_than_needed() {
         assert_eq!(candidates(4), 14);
         assert_eq!(candidates(usize::MAX), usize::MAX);
     }
 
     #[test]
-    fn numbers_are_bought_until_there_are_enough_or_time_is_short() {
+    fn buying_stops_when_there_are_enough_or_time_is_short() {
         let (enough, short) = (Duration::from_secs(10), Duration::from_millis(9999));
         for (still_wanted, time_left, step) in [
             (2, enough, Step::Buy),

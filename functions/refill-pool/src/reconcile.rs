@@ -1,5 +1,5 @@
-//! What the account has under a pool's tag is the truth about what is rented; this
-//! decides what brings the table into line with it.
+//! Decides how to reconcile the table with the provider's account. The account's numbers
+//! under the pool's tag are the truth about what is rented.
 
 use std::collections::HashSet;
 
@@ -9,29 +9,29 @@ use providers::{Listing, Owned};
 
 use crate::circulation::Circulation;
 
-/// What brings the table into line with the account.
+/// The changes that reconcile the table with the account.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reconciliation {
-    /// What is in circulation before anything is added or withdrawn. A number that the
-    /// account has and an operator withdrew is not: it stays put aside.
+    /// The numbers in circulation before anything is added or withdrawn. A number that
+    /// the account has and an operator withdrew is not among them: it stays withdrawn.
     pub(crate) circulation: Circulation,
     /// The numbers that the account has and the table lacks.
     pub(crate) add: Vec<Owned>,
-    /// The numbers that the account lost: they may be someone else's by now.
+    /// The numbers that the account lost: someone else may have them by now.
     pub(crate) withdraw: Vec<Number>,
 }
 
-/// The numbers whose rows have to be read: the index lags, the rows do not.
+/// The numbers whose rows have to be read, since the index lags behind the rows.
 pub(crate) fn numbers_to_read(indexed: &Circulation, listing: &Listing) -> Vec<Number> {
     let owned = listing.numbers.iter().map(|owned| &owned.number);
     let known: HashSet<&Number> = owned.clone().collect();
     let absent = indexed.numbers().filter(|number| !known.contains(number));
-    // What the account seems to lack is only looked at once all that it has is known.
+    // Only a complete listing shows which numbers the account lacks.
     owned.chain(absent.filter(|_| listing.is_complete())).cloned().collect()
 }
 
-/// Compares the rows of [`numbers_to_read`] with what the account has. Only numbers
-/// that came from this provider can be lost there, and only a whole listing shows it.
+/// Compares the rows of [`numbers_to_read`] with the account's numbers. Only a number of
+/// this provider can be lost there, and only a complete listing shows that it is.
 pub(crate) fn reconcile(
     provider: Provider,
     indexed: Circulation,
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_account_has_and_the_table_lacks_is_added() {
+    fn a_number_that_only_the_account_has_is_added() {
         check(&[1], vec![row(1, Provider::Twilio)], &whole(&[1, 2]), &[1], &[2], &[]);
         check(&[1], vec![row(1, Provider::Twilio)], &cut_short(&[1, 2]), &[1], &[2], &[]);
     }
 
     #[test]
-    fn the_rows_know_better_than_the_index() {
+    fn a_row_overrides_the_index() {
         check(&[], vec![row(1, Provider::Twilio)], &whole(&[1]), &[1], &[], &[]);
         let stale =
             PoolNumber { available_at: Timestamp::from_seconds(9), ..row(1, Provider::Manual) };
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawn_number_that_the_account_has_stays_put_aside() {
+    fn a_withdrawn_number_that_the_account_has_stays_withdrawn() {
         let withdrawn = PoolNumber { in_circulation: false, ..row(1, Provider::Twilio) };
         for indexed in [&[1][..], &[]] {
             check(indexed, vec![withdrawn.clone()], &whole(&[1]), &[], &[], &[]);
@@ -142,20 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_account_lost_is_withdrawn() {
+    fn a_number_that_the_account_lost_is_withdrawn() {
         let rows = vec![row(1, Provider::Twilio), row(2, Provider::Twilio)];
         check(&[1, 2], rows, &whole(&[1]), &[1, 2], &[], &[2]);
     }
 
     #[test]
-    fn what_came_from_elsewhere_is_not_lost() {
-        let of_a_provider_that_is_not_known =
-            PoolNumber { provider: None, ..row(3, Provider::Exotel) };
-        let rows = vec![
-            row(1, Provider::Manual),
-            row(2, Provider::Exotel),
-            of_a_provider_that_is_not_known,
-        ];
+    fn a_number_from_elsewhere_is_not_withdrawn() {
+        let of_an_unknown_provider = PoolNumber { provider: None, ..row(3, Provider::Exotel) };
+        let rows = vec![row(1, Provider::Manual), row(2, Provider::Exotel), of_an_unknown_provider];
         check(&[1, 2, 3], rows, &whole(&[]), &[1, 2, 3], &[], &[]);
     }
 
@@ -166,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_of_absent_numbers_are_read_for_a_whole_listing_alone() {
+    fn the_rows_of_absent_numbers_are_read_only_for_a_complete_listing() {
         let read = |listing: &Listing| {
             let mut numbers = numbers_to_read(&circulation(&[1, 2]), listing);
             numbers.sort();

@@ -1,4 +1,4 @@
-//! What the template tells the function.
+//! The settings that the template passes to the function.
 
 use lambda_support::env::required;
 use masking::Pools;
@@ -8,27 +8,27 @@ use masking::Pools;
 pub struct Settings {
     /// The pools of the stack.
     pub pools: Pools,
-    /// What the numbers table is called.
+    /// The name of the numbers table.
     pub numbers_table: String,
-    /// The secret with the accounts that rent numbers.
+    /// The ARN of the secret with the accounts that rent numbers.
     pub provider_secret: String,
-    /// The queue that messages come from. A check of all pools becomes a check of each
-    /// there.
+    /// The URL of the queue that the messages come from. A check of all pools sends a
+    /// check of each pool to the same queue.
     pub queue_url: String,
-    /// Where refused messages go.
+    /// The URL of the dead-letter queue, for refused messages.
     pub dead_letter_queue_url: String,
-    /// The stack's name, which tags what it rents.
+    /// The stack's name, which is a part of the tags of its numbers.
     pub stack_name: String,
-    /// What stands before the path in the URLs that providers are given.
+    /// The part before the path in the URLs that providers are given.
     pub public_base_url: String,
 }
 
 impl Settings {
-    /// Reads the settings out of what `lookup` knows.
+    /// Reads the settings through `lookup`, which finds a variable by its name.
     ///
     /// # Errors
     ///
-    /// Names the variable that is missing, or the field of `Pools` that is wrong.
+    /// A variable is missing, or a field of `Pools` is wrong. The message names it.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let variable = |name| required(&lookup, name);
         Ok(Self {

@@ -1,14 +1,15 @@
-//! The name under which a provider's account lists the numbers of a pool. It ties
-//! a number to its pool even when nothing was stored after it was paid for.
+//! The tag: the name under which a provider's account lists the numbers of a pool. It
+//! links a number to its pool even after a crash between paying and storing.
 
 use masking::PoolId;
 use sha2::{Digest as _, Sha256};
 
-/// No provider has to take a longer name.
+/// The longest tag, in bytes. Twilio takes names of at most 64 characters. Source:
+/// Twilio's reference of the `IncomingPhoneNumber` resource, `FriendlyName`.
 const LONGEST: usize = 64;
 
-/// The tag of a pool of a stack. A stack's name may be too long to be in it; then
-/// its hash is.
+/// The tag of a pool of a stack: `<stack>/<pool>`. If that is too long, a hash stands for
+/// the stack's name.
 pub(crate) fn of(stack: &str, pool: &PoolId) -> String {
     let tag = format!("{stack}/{pool}");
     if tag.len() <= LONGEST {
@@ -34,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_fits_and_tells_stacks_and_pools_apart() {
+    fn a_tag_fits_and_distinguishes_stacks_and_pools() {
         let pool = PoolId::parse("a-pool-with-an-id-of-32-letters-").unwrap();
         assert_eq!(of("numbers", &pool), "numbers/a-pool-with-an-id-of-32-letters-");
         let (one, other) = ("a".repeat(128), "b".repeat(128));

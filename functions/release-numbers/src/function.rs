@@ -1,4 +1,4 @@
-//! The function, and the way from an order event to its verdict.
+//! The function: decides the verdict on each order event, and has it carried out.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::Clock;
@@ -12,14 +12,14 @@ use crate::Settings;
 /// Takes the numbers of orders back.
 #[derive(Debug)]
 pub struct ReleaseNumbers {
-    /// To write a step of an order.
+    /// Reads and commits orders.
     orders: Orders,
     intake: Intake,
     clock: Clock,
 }
 
 impl ReleaseNumbers {
-    /// Makes the function.
+    /// Makes the function from its settings, clients and clock.
     pub fn new(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -35,12 +35,12 @@ impl ReleaseNumbers {
         }
     }
 
-    /// Opens the connections, so that the first event need not wait for them.
+    /// Opens the connections, so that the first event does not wait for them.
     pub async fn warm_up(&self) {
         tokio::join!(self.orders.warm_up(), self.intake.warm_up());
     }
 
-    /// Handles a batch. Events that are to come again are the batch's failures.
+    /// Handles a batch. The response lists the events that SQS is to deliver again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let handle = async |message: &SqsMessage| {
             let verdict = self.judge(message).await;
@@ -64,7 +64,7 @@ impl ReleaseNumbers {
         };
         let step = Step { order_id: &event.order_id, version: event.version, request };
         let applied = apply(&self.orders, &self.clock, &step, false, &NoCandidates).await;
-        // Nothing is dry where nothing is taken.
+        // A release takes no numbers, so it never finds a pool dry.
         Verdict::of(applied, &event.order_id).unwrap_or(Verdict::silent(Fate::Done))
     }
 }

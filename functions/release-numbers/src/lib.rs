@@ -1,8 +1,9 @@
 //! Takes an order's numbers back.
 //!
 //! Trigger: `order.agent_unassigned`, `order.completed` and `order.cancelled` on the
-//! release queue. Promise: what an order no longer needs connects nobody and cools
-//! down, a closed order stays closed, and what is announced is what its row says.
+//! release queue. Promise: a route that an order no longer needs connects nobody, its
+//! number cools down, a closed order stays closed, and announcements report the saved
+//! state of the order.
 
 mod function;
 mod settings;

@@ -1,4 +1,4 @@
-//! What the template tells the function.
+//! The settings that the template passes to the function.
 
 use lambda_support::env::required;
 use masking_store::TableNames;
@@ -6,22 +6,22 @@ use masking_store::TableNames;
 /// The settings of release-numbers.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the three tables are called.
+    /// The names of the three tables.
     pub tables: TableNames,
-    /// The queue that events come from.
+    /// The URL of the queue that the events come from.
     pub queue_url: String,
-    /// Where refused events go.
+    /// The URL of the dead-letter queue, for refused events.
     pub dead_letter_queue_url: String,
-    /// Where announcements go.
+    /// The URL of the queue for announcements.
     pub number_events_queue_url: String,
 }
 
 impl Settings {
-    /// Reads the settings out of what `lookup` knows.
+    /// Reads the settings through `lookup`, which finds a variable by its name.
     ///
     /// # Errors
     ///
-    /// Names the variable that is missing.
+    /// A variable is missing. The message names it.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let variable = |name| required(&lookup, name);
         Ok(Self {

@@ -1,4 +1,5 @@
-//! From a request to its answer: who asks, what they ask, what the route says.
+//! Answers a request: authenticates the provider, reads its question, and answers by the
+//! route.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +20,24 @@ use crate::Settings;
 #[derive(Debug)]
 pub struct ResolveCall {
     routes: Routes,
-    /// The key of the caller hash; nothing while it can't be read.
+    /// The key of the phone hash.
     caller_key: CachedSecret<PhoneHashKey>,
-    /// Who may ask.
+    /// The credentials of the providers that may ask.
     providers: CachedSecret<Arc<ProviderSecret>>,
     public_base_url: Option<String>,
     clock: Clock,
 }
 
-/// Providers wait 5 s at most; a caller who hears nothing hangs up sooner.
+/// The time limit for reading the route. Providers wait 5 s at most, and a caller who
+/// hears nothing hangs up sooner.
 const BUDGET: Duration = Duration::from_secs(2);
 
-/// What is logged when a table or a secret can't be read in time. The template's
-/// `CallUnresolvedFilter` listens to it.
+/// The log message when a table or a secret can't be read in time. The template's
+/// `CallUnresolvedFilter` matches it.
 const CALL_UNRESOLVED: &str = "call could not be resolved";
 
 impl ResolveCall {
-    /// Makes the function.
+    /// Makes the function from its settings, clients and clock.
     pub fn new(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -56,17 +58,17 @@ impl ResolveCall {
     }
 
     /// Reads the secrets and opens the connection to the table, so that the first call
-    /// need not wait for them.
+    /// does not wait for them.
     pub async fn warm_up(&self) {
         tokio::join!(self.read_secrets(), self.routes.warm_up());
     }
 
-    /// Reads the secrets.
+    /// Reads the secrets into the cache.
     pub async fn read_secrets(&self) {
         tokio::join!(self.caller_key.current(), self.providers.current());
     }
 
-    /// Answers one request.
+    /// Answers a request to any route of the API.
     pub async fn handle(&self, request: Request) -> Response<Body> {
         let Some(webhook) = providers::webhook(request.method(), request.raw_http_path()) else {
             return error(StatusCode::NOT_FOUND, "not found");
@@ -88,8 +90,9 @@ impl ResolveCall {
         respond(webhook.answer(&answer))
     }
 
-    /// Checks who asks; again with the secret as it is now, if it may have been rotated.
-    /// A secret that can't be read admits nobody.
+    /// Authenticates a request and reads its question. If the proof does not match, reads
+    /// the secret again, which may have been rotated. A secret that can't be read admits
+    /// nobody.
     async fn admit(&self, webhook: &dyn Webhook, request: &Request) -> Result<Question, Refusal> {
         let path = request.raw_http_path();
         let url = given_url(self.public_base_url.as_deref(), request);
@@ -110,7 +113,7 @@ impl ResolveCall {
         }
     }
 
-    /// Reads the route and answers by it, within the budget.
+    /// Reads the route and answers by it, within [`BUDGET`].
     async fn answer(&self, caller: &Phone, called: &Number) -> Answer {
         let read = async {
             let caller_key = match self.caller_key.current().await {
@@ -130,8 +133,8 @@ impl ResolveCall {
     }
 }
 
-/// The URL that the provider was given, with path and query as they came. It begins
-/// with `public_base_url`, or else with the API's own address.
+/// The URL that the provider was configured with, with path and query as received. It
+/// begins with `public_base_url`, or else with the API's own address.
 fn given_url(public_base_url: Option<&str>, request: &Request) -> String {
     let domain = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.as_deref(),
@@ -146,7 +149,7 @@ fn given_url(public_base_url: Option<&str>, request: &Request) -> String {
     }
 }
 
-/// Says what was decided, and for which order; never who called whom.
+/// Logs the decision and the order, never who called whom.
 fn log(answer: &Answer, call_id: Option<&str>) {
     match answer {
         Answer::Connect { order_id, .. } => {
@@ -179,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_url_begins_with_what_the_provider_was_given() {
+    fn the_url_begins_with_the_public_base_url_or_the_apis_own() {
         let url = |public_base_url, query: &str| {
             let event = json!({
                 "version": "2.0", "rawPath": "/calls/a%20b", "rawQueryString": query,

@@ -1,8 +1,8 @@
 //! Answers a provider's question: whom to connect, and which number to show.
 //!
-//! Trigger: the HTTP API. Promise: one read, no write; only who proves to be a
-//! provider is answered; nobody is connected but on a live route; and a telephone
-//! provider always gets an answer that it understands.
+//! Trigger: the HTTP API. Promise: one read and no write; answers only authenticated
+//! providers; connects a caller only on a live route; and gives a telephone provider
+//! an answer in its own form even if the tables can't be read.
 
 mod handler;
 mod settings;

@@ -1,27 +1,27 @@
-//! What the template tells the function.
+//! The settings that the template passes to the function.
 
 use lambda_support::env::required;
 
 /// The settings of resolve-call.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the routes table is called.
+    /// The name of the routes table.
     pub routes_table: String,
-    /// The secret with the key of the caller hash.
+    /// The ARN of the secret with the key of the phone hash.
     pub service_secret: String,
-    /// The secret that says who may ask.
+    /// The ARN of the secret with the credentials of the providers.
     pub provider_secret: String,
-    /// What stands before the path in the URLs that providers were given, if it is
-    /// not the API's own address.
+    /// The part before the path in the URLs that providers were given, if it is not the
+    /// API's own address.
     pub public_base_url: Option<String>,
 }
 
 impl Settings {
-    /// Reads the settings out of what `lookup` knows.
+    /// Reads the settings through `lookup`, which finds a variable by its name.
     ///
     /// # Errors
     ///
-    /// Names the variable that is missing.
+    /// A variable is missing. The message names it.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let variable = |name| required(&lookup, name);
         Ok(Self {

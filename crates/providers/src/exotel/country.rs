@@ -1,4 +1,4 @@
-//! National phone numbers: Exotel writes numbers the way its country dials them.
+//! National phone numbers: Exotel writes a number the way it is dialled in its country.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ pub(crate) struct Country(&'static Plan);
 struct Plan {
     iso: &'static str,
     calling_code: &'static str,
-    /// What is dialled before a national number, and is no part of it.
+    /// The digit that is dialled before a national number, but is no part of it.
     trunk: Option<char>,
-    /// How many digits a number has after the calling code.
+    /// The possible numbers of digits after the calling code.
     lengths: &'static [usize],
 }
 
-/// The lengths are those of landline and mobile numbers, and of toll-free ones
-/// where these can be rented (`1800…` in India, 10 or 11 digits).
+/// The lengths cover landline and mobile numbers, and toll-free numbers where they can
+/// be rented (`1800…` in India, 10 or 11 digits).
 /// Source: the national numbering plans as in libphonenumber's metadata.
 static PLANS: [Plan; 7] = [
     Plan { iso: "AE", calling_code: "971", trunk: Some('0'), lengths: &[8, 9] },
@@ -41,11 +41,12 @@ impl Country {
         PLANS.iter().map(|plan| plan.iso).collect()
     }
 
-    /// Writes a number of this country, or one that names its country, in E.164
-    /// form: `09812345678`, `919812345678`, `+919812345678`, `9812345678`.
+    /// Converts a number to E.164 form. Reads it as a number of this country, unless it
+    /// begins with `+` or `00`. In India, `09812345678`, `919812345678`, `+919812345678`
+    /// and `9812345678` are the same number.
     ///
-    /// Digits that can be read both with and without the calling code are read
-    /// with it: a national number is rarely written without its trunk prefix.
+    /// Digits that can be read both with and without the calling code are read with it,
+    /// since a national number is rarely written without its trunk prefix.
     pub(crate) fn e164(self, text: &str) -> Option<String> {
         let text = text.trim();
         if let Some(international) = text.strip_prefix('+').or_else(|| text.strip_prefix("00")) {
@@ -102,24 +103,24 @@ mod tests {
     }
 
     #[test]
-    fn the_length_tells_a_calling_code_from_the_digits_of_a_number() {
+    fn the_length_distinguishes_a_calling_code_from_the_digits_of_a_number() {
         check("IN", &["9198123456", "09198123456", "919198123456"], Some("+919198123456"));
         check("SG", &["65123456", "6565123456"], Some("+6565123456"));
         check("IN", &["18001234567"], Some("+9118001234567"));
     }
 
     #[test]
-    fn a_space_where_a_plus_was_decoded_is_no_harm() {
+    fn a_plus_that_was_decoded_to_a_space_is_ignored() {
         check("IN", &[" 919812345678"], Some("+919812345678"));
     }
 
     #[test]
-    fn a_number_of_another_country_names_it() {
+    fn an_international_number_may_be_of_another_country() {
         check("IN", &["+14155550123", "0014155550123"], Some("+14155550123"));
     }
 
     #[test]
-    fn makes_nothing_up() {
+    fn a_text_of_any_other_form_is_no_number() {
         let wrong = ["", "+", "00", "0", "981234567", "981234567890", "09812a45678", "००९८"];
         check("IN", &wrong, None);
         check("ID", &["021500", "21"], None);

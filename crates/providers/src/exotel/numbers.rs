@@ -1,7 +1,7 @@
 //! Exotel's number API (`v2_beta`).
 //!
-//! Its documentation is thin: how a list is paged and how errors look is not
-//! said, and numbers come in E.164 or in national form. So nothing here relies on it.
+//! The documentation does not say how a list is paged or what an error looks like, and
+//! numbers come in E.164 or in national form. This file assumes none of it.
 //! Source: the reference on Exotel's developer site, and public code that uses it.
 
 use std::collections::HashSet;
@@ -19,11 +19,11 @@ use crate::rental::{Entries, Entry, NumberApi, Purpose};
 const SEARCH: &str = "Exotel: search numbers";
 const BUY: &str = "Exotel: buy a number";
 
-/// The statuses that can mean that someone else has the number. Not documented;
-/// any other refusal concerns the account.
+/// The statuses that may mean that someone else has the number. Exotel does not document
+/// them; any other refusal concerns the account.
 const NOT_AVAILABLE: [u16; 2] = [404, 409];
 
-/// What a page has if the server takes our word for it.
+/// The page size that is asked for. The server may use another.
 const PAGE_SIZE: usize = 50;
 
 /// Exotel's number API.
@@ -50,7 +50,7 @@ struct Page {
 struct Incoming {
     sid: String,
     phone_number: String,
-    /// Null, perhaps, for a number that was never named.
+    /// May be null for a number that was never named.
     friendly_name: Option<String>,
     country: Option<String>,
 }
@@ -71,7 +71,7 @@ impl Api {
         }
     }
 
-    /// Lists all that the account has. Only a first page that fails is an error.
+    /// Lists all numbers of the account. Fails only if the first page can't be read.
     async fn all(&self, deadline: Instant) -> Result<Entries, ApiError> {
         let first = self.page(0, deadline).await.map_err(ApiError::at(Self::LIST))?;
         let mut entries = Vec::new();
@@ -79,9 +79,9 @@ impl Api {
         Ok(Entries { entries, cut_short: cut_short.map(ApiError::at(Self::LIST)) })
     }
 
-    /// Reads page after page. The end is an empty page, or a short one after which
-    /// there is nothing new: a short one alone may be a server with smaller pages,
-    /// and to mistake it for the end would give live numbers up as lost.
+    /// Reads page after page. The list ends at an empty page, or at a short page that is
+    /// followed by nothing new. A short page alone may come from a server with smaller
+    /// pages; taking it for the end would withdraw live numbers as lost.
     async fn follow(
         &self,
         mut page: Page,
@@ -102,13 +102,13 @@ impl Api {
                 }
             }
             if seen.len() == known {
-                // The server repeats itself: it does not page the way it was asked to.
+                // Nothing new on this page: the server may ignore the page that was asked for.
                 return if short { Ok(()) } else { Err(Problem::Endless) };
             }
             short = page.page_size.is_some_and(|size| length < size);
             page = match self.page(next, deadline).await {
                 Ok(page) => page,
-                // No such page.
+                // There is no page after the short one.
                 Err(Problem::Status { status: 400 | 404, .. }) if short => return Ok(()),
                 Err(problem) => return Err(problem),
             };
@@ -134,7 +134,8 @@ impl Api {
         }
     }
 
-    /// Reads a number in national form by its own country, if that is said.
+    /// Reads a number. A national form is one of `country`, or of the secret's country
+    /// where the API names none.
     fn number(&self, text: &str, country: Option<&str>) -> Option<Number> {
         let country = country.and_then(Country::parse).unwrap_or(self.country);
         country.e164(text)?.parse().ok()
@@ -144,7 +145,7 @@ impl Api {
 impl NumberApi for Api {
     const LIST: &'static str = "Exotel: list numbers";
 
-    /// The API has no filter: lists all that the account has.
+    /// Lists all numbers of the account, since the API has no filter.
     async fn list(&self, _: &str, deadline: Instant) -> Result<Entries, ApiError> {
         self.all(deadline).await
     }
@@ -173,14 +174,14 @@ impl NumberApi for Api {
         Ok(found.iter().filter_map(read).collect())
     }
 
-    /// Orders a number and puts it on the flow, which asks the webhook.
+    /// Orders a number and puts it on the flow that asks the webhook.
     async fn order(
         &self,
         number: &Number,
         purpose: &Purpose<'_>,
         deadline: Instant,
     ) -> Result<String, ApiError> {
-        // The flow's name, not an address that anything is sent to: `http` is how it is written.
+        // Exotel names a flow by this URL and sends nothing to it, so `http` is no risk.
         let flow =
             format!("http://my.exotel.com/{}/exoml/start_voice/{}", self.account_sid, self.app_id);
         let form =

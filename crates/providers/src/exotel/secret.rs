@@ -14,8 +14,7 @@ use crate::route::Route;
 /// The route that the path tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("GET /calls/exotel/{token}");
 
-/// What the secret holds for Exotel. Each field stands alone: what is wrong in one
-/// harms no other.
+/// The contents of the secret for Exotel. An error in one field does not affect the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// How Exotel's webhook is recognised and read.
@@ -24,12 +23,12 @@ pub struct Credentials {
     pub account: Option<Account>,
 }
 
-/// How the applet's requests are recognised and read.
+/// The tokens of the applet's requests, and the country of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applet {
-    /// The path tokens: Exotel signs nothing, so that the address is the secret.
+    /// The path tokens. Exotel signs nothing, so the address itself is the secret.
     pub(crate) tokens: Tokens,
-    /// Whose national numbers it sends.
+    /// The country of the national numbers that Exotel sends.
     pub(crate) country: Country,
 }
 
@@ -44,13 +43,13 @@ pub struct Account {
     pub(crate) api_token: Credential,
     /// The flow that bought numbers are put on.
     pub(crate) app_id: String,
-    /// Whose national numbers the API answers with, where it does not say.
+    /// The country of national numbers for which the API names no country.
     pub(crate) country: Country,
-    /// Where the API is.
+    /// The address of the API.
     pub(crate) base_url: Url,
 }
 
-/// Hides the key as well: it is half of a password.
+/// Hides the API key too, which is half of the credentials.
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_is_where_subdomain_or_base_url_says() {
+    fn subdomain_or_base_url_gives_the_address_of_the_api() {
         for (name, value, expected) in [
             ("subdomain", "api.exotel.com", Ok("https://api.exotel.com/")),
             ("base_url", "http://localhost:7", Ok("http://localhost:7/")),
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn any_field_of_an_account_asks_for_all_of_them() {
+    fn one_field_of_an_account_requires_all_of_them() {
         for field in ["account_sid", "api_key", "api_token", "subdomain", "app_id"] {
             let (read, problems) = read(&json!({ field: "x" }));
             assert_eq!((read.account, problems.len()), (None, 1), "{field}");

@@ -1,9 +1,9 @@
-//! Exotel's Connect applet with a dynamic URL: what it asks when someone dials an
-//! `ExoPhone`, and the JSON it is answered with.
+//! Exotel's Connect applet with a dynamic URL: the question that it asks when someone
+//! dials an `ExoPhone`, and the JSON answer.
 //!
-//! It asks with a GET whose query has all there is to know, and signs nothing: a
-//! token in the path proves that the address came from the operator. Names differ
-//! in case between requests, numbers come as the country dials them.
+//! The question is a GET with everything in its query. Exotel signs nothing: a token in
+//! the path proves that the address came from the operator. The case of parameter names
+//! differs between requests, and a number is written as it is dialled in its country.
 //! Source: Exotel's support articles on the applet, and requests seen in public code.
 
 use std::borrow::Cow;
@@ -42,15 +42,15 @@ impl Webhook for Exotel {
     fn answer(&self, answer: &Answer) -> Reply {
         let body = match answer {
             Answer::Connect { connect_to, shown_number, .. } => connect(connect_to, shown_number),
-            // The flow goes on to its "We didn't dial anyone", where the operator puts
-            // the words.
+            // The flow then takes its transition "We didn't dial anyone", where the
+            // operator has put a greeting.
             Answer::Reject(_) => ring(&[]),
         };
         Reply::ok("application/json", body.to_string())
     }
 }
 
-/// Reads what Exotel asks from the raw query, once its token was checked.
+/// Reads the question from the raw query of a request whose token was checked.
 fn question(query: &str, country: Country) -> Question {
     let number =
         |names: [&str; 2]| country.e164(&names.into_iter().find_map(|name| value(query, name))?);
@@ -63,15 +63,15 @@ fn question(query: &str, country: Country) -> Question {
     Question { parties, call_id: call_id(value(query, "CallSid").as_deref()) }
 }
 
-/// Finds a value by its name in any case; an empty one is none.
+/// Finds a value by its name, in any case. An empty value counts as missing.
 fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty())
         .map(|(_, value)| value)
 }
 
-/// The answer that rings a phone and shows it a number. The number to show is
-/// always named.
+/// The answer that rings a phone and shows it a number. It always names the number to
+/// show.
 fn connect(connect_to: &Phone, shown_number: &Number) -> Value {
     let mut answer = ring(&[connect_to.reveal()]);
     if let Value::Object(fields) = &mut answer {
@@ -80,8 +80,8 @@ fn connect(connect_to: &Phone, shown_number: &Number) -> Value {
     answer
 }
 
-/// The answer that rings these, once: asking again after an attempt would only get
-/// the same answer. Which keys must be there is not documented: these are the ones
+/// The answer that rings these phones, once: asking again after an attempt would get the
+/// same answer. Exotel does not document which keys are required; these are the ones
 /// that integrations send.
 fn ring(numbers: &[&str]) -> Value {
     json!({
@@ -124,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn names_may_be_in_any_case() {
+    fn parameter_names_may_be_in_any_case() {
         check("callfrom=09800000001&CALLTO=08000000002", "+919800000001", "+918000000002");
         check("Callfrom=09800000001&callTo=08000000002", "+919800000001", "+918000000002");
     }
 
     #[test]
-    fn the_shorter_names_stand_in() {
+    fn the_shorter_parameter_names_are_the_fallback() {
         check("From=09800000001&To=08000000002", "+919800000001", "+918000000002");
         check("CallFrom=&From=09800000001&To=08000000002", "+919800000001", "+918000000002");
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_caller_is_nobody() {
+    fn a_hidden_caller_gives_no_parties() {
         let froms = ["", "anonymous", "Private", "unknown", "withheld", "139", "%2B", "0-0-0-0-0"];
         for from in froms.into_iter().chain(["%2B266696687", "00266696687"]) {
             let question = ask(&format!("CallFrom={from}&CallTo=08000000002"));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_as_good_as_hidden() {
+    fn an_unreadable_number_counts_as_hidden() {
         for query in [
             "CallFrom=0980000000&CallTo=08000000002",
             "CallFrom=09800000001&CallTo=sip",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_admitted_by_the_token_in_its_path_alone() {
+    fn only_the_token_in_the_path_admits_a_request() {
         let on = r#"{"exotel":{"country":"IN","webhook_tokens":["token-1","token-2"]}}"#;
         let (on, off) = (ProviderSecret::parse(on).0, ProviderSecret::default());
         for (secret, path, refusal) in [
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn connects_with_the_number_to_show() {
+    fn a_connected_call_shows_the_virtual_number() {
         let answer = json_of(&Answer::Connect {
             connect_to: "+919812345678".parse().unwrap(),
             shown_number: "+918000000002".parse().unwrap(),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn connects_nobody_with_an_empty_list() {
+    fn a_rejected_call_gets_an_empty_list() {
         for reason in [Reason::Ended, Reason::NoRoute, Reason::CallerHidden, Reason::Unavailable] {
             let answer = json_of(&Answer::Reject(reason));
             assert_eq!(answer["destination"], json!({ "numbers": [] }));

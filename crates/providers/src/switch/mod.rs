@@ -1,5 +1,5 @@
-//! Any switch that can make an HTTP request: it asks and is answered in JSON, and a
-//! bearer token proves who asks. It rents no numbers out.
+//! Any switch that can make an HTTP request. Question and answer are JSON, and a bearer
+//! token proves who asks. Switches rent no numbers out.
 
 pub(crate) mod secret;
 pub(crate) mod webhook;

@@ -9,7 +9,7 @@ use crate::route::Route;
 /// The route that the bearer tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("POST /calls/resolve");
 
-/// What the secret holds for switches.
+/// The contents of the secret for switches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The bearer tokens.

@@ -1,4 +1,4 @@
-//! What any switch asks and is answered, in JSON.
+//! The webhook of all switches: question and answer in JSON.
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
@@ -17,7 +17,7 @@ pub(crate) struct Switch;
 
 /// The longest call id that is logged.
 const LONGEST_CALL_ID: usize = 128;
-/// The shortest phone has as many digits.
+/// The number of digits of the shortest phone.
 const DIGITS_OF_A_PHONE: usize = 8;
 
 impl Webhook for Switch {
@@ -63,7 +63,7 @@ fn bearer_token<'a>(request: &'a Request<'_>) -> Option<&'a str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Reads the body of a request. What is wrong is told by its field.
+/// Reads the body of a request. An error names the field.
 fn question(body: &[u8]) -> Result<Question, Invalid> {
     let text = std::str::from_utf8(body).map_err(|_| Invalid::new("body", "must be UTF-8"))?;
     let fields = field::object(text, "body")?;
@@ -79,8 +79,7 @@ fn question(body: &[u8]) -> Result<Question, Invalid> {
     Ok(Question { parties, call_id: call_id.filter(|id| is_loggable(id)).map(str::to_owned) })
 }
 
-/// The id goes to the log, where no phone may stand: an id that could be one, or
-/// hold one, is left out.
+/// Whether a call id may be logged: not if it could be a phone, or could hold one.
 fn is_loggable(call_id: &str) -> bool {
     let known =
         call_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:@".contains(&byte));
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_token_is_admitted_and_nobody_else() {
+    fn only_a_bearer_token_admits_a_request() {
         for right in ["Bearer token-1", "bearer token-1", "BEARER  token-1 "] {
             assert!(admit(Some(right), BODY).is_ok(), "{right}");
         }
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_caller_is_nobody_and_a_malformed_one_is_named() {
+    fn a_hidden_caller_gives_no_parties_and_a_malformed_one_an_error() {
         let ask = |caller: &str| {
             question(json!({ "caller": caller, "called": "+622150001" }).to_string().as_bytes())
         };
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn is_told_whom_to_connect_or_why_nobody() {
+    fn the_answer_says_whom_to_connect_or_why_to_reject() {
         let connect = Switch.answer(&Answer::Connect {
             connect_to: "+6281333334444".parse().unwrap(),
             shown_number: "+622150001".parse().unwrap(),

@@ -16,10 +16,10 @@ const SEARCH: &str = "Twilio: search numbers";
 const BUY: &str = "Twilio: buy a number";
 const FIND: &str = "Twilio: find a number";
 
-/// The error code for a number that someone else has, or that Twilio hasn't.
+/// The error code for a number that someone else has, or that Twilio does not have.
 const NOT_AVAILABLE: i64 = 21422;
 
-/// The most that a page may have.
+/// The largest page that Twilio allows.
 const PAGE_SIZE: usize = 1000;
 
 /// Twilio's number API.
@@ -41,8 +41,8 @@ struct Candidate {
 #[derive(Deserialize)]
 struct Page {
     incoming_phone_numbers: Vec<Incoming>,
-    /// Null on the last page. A page that does not say is not known to be the last.
-    #[serde(default, deserialize_with = "said")]
+    /// Null on the last page. A page without the field may not be the last.
+    #[serde(default, deserialize_with = "next_page")]
     next_page_uri: Next,
 }
 
@@ -55,9 +55,11 @@ struct Incoming {
 
 #[derive(Default)]
 enum Next {
+    /// The page has no such field.
     #[default]
-    Unsaid,
-    Nothing,
+    Missing,
+    /// The page is the last.
+    End,
     Page(String),
 }
 
@@ -79,7 +81,7 @@ impl Api {
         self.http.url(&path, query)
     }
 
-    /// Reads a list page by page. Only a first page that fails is an error.
+    /// Reads a list page by page. Fails only if the first page can't be read.
     async fn entries(
         &self,
         call: &'static str,
@@ -103,12 +105,12 @@ impl Api {
         loop {
             entries.extend(page.incoming_phone_numbers.into_iter().map(Entry::from));
             let uri = match page.next_page_uri {
-                Next::Nothing => return Ok(()),
-                Next::Unsaid => return Err(Problem::Endless),
+                Next::End => return Ok(()),
+                Next::Missing => return Err(Problem::Endless),
                 Next::Page(uri) => uri,
             };
             let next = self.http.base.join(&uri).map_err(|_| Problem::Endless)?;
-            // The credentials go with it: nowhere but to the API itself.
+            // The request carries the credentials, so it must stay on the API's own host.
             let same_origin = next.origin() == self.http.base.origin();
             if !same_origin || !visited.insert(next.clone()) {
                 return Err(Problem::Endless);
@@ -167,7 +169,7 @@ impl NumberApi for Api {
             ("FriendlyName", purpose.tag),
             ("VoiceUrl", &voice_url),
             ("VoiceMethod", "POST"),
-            // The same: a second try helps with a single failure.
+            // The same URL: a second try helps after a single failure.
             ("VoiceFallbackUrl", &voice_url),
             ("VoiceFallbackMethod", "POST"),
         ];
@@ -202,9 +204,9 @@ impl From<Incoming> for Entry {
     }
 }
 
-fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Next, D::Error> {
+fn next_page<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Next, D::Error> {
     let uri = Option::<String>::deserialize(deserializer)?;
-    Ok(uri.map_or(Next::Nothing, Next::Page))
+    Ok(uri.map_or(Next::End, Next::Page))
 }
 
 #[cfg(test)]
@@ -212,11 +214,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_page_that_says_so_is_the_last() {
+    fn only_a_page_whose_next_page_is_null_is_the_last() {
         let next = |text: &str| serde_json::from_str::<Page>(text).unwrap().next_page_uri;
         let empty = r#"{"incoming_phone_numbers":[]"#;
-        assert!(matches!(next(&format!(r#"{empty},"next_page_uri":null}}"#)), Next::Nothing));
+        assert!(matches!(next(&format!(r#"{empty},"next_page_uri":null}}"#)), Next::End));
         assert!(matches!(next(&format!(r#"{empty},"next_page_uri":"/x"}}"#)), Next::Page(_)));
-        assert!(matches!(next(&format!("{empty}}}")), Next::Unsaid));
+        assert!(matches!(next(&format!("{empty}}}")), Next::Missing));
     }
 }

@@ -11,11 +11,10 @@ use crate::route::Route;
 /// The route that the auth tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("POST /calls/twilio");
 
-/// Where the number API is.
+/// The address of Twilio's API.
 const API: &str = "https://api.twilio.com";
 
-/// What the secret holds for Twilio. Each field stands alone: what is wrong in one
-/// harms no other.
+/// The contents of the secret for Twilio. An error in one field does not affect the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The tokens with which Twilio signs its webhook.
@@ -29,9 +28,9 @@ pub struct Credentials {
 pub struct Account {
     /// The account's id, `AC…`.
     pub(crate) sid: String,
-    /// Its tokens: the API takes any, so that one can be exchanged.
+    /// The account's tokens. A request tries them in turn, so that they can be rotated.
     pub(crate) auth_tokens: Tokens,
-    /// Where the API is.
+    /// The address of the API.
     pub(crate) base_url: Url,
 }
 

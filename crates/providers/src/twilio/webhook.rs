@@ -1,9 +1,9 @@
-//! Twilio's voice webhook: what it asks when someone dials one of its numbers,
-//! how the request proves to be Twilio's, and the `TwiML` it is answered with.
+//! Twilio's voice webhook: the question that it asks when someone dials one of its
+//! numbers, the signature that proves that Twilio asks, and the `TwiML` answer.
 //!
-//! The signature is the base64 form of an HMAC-SHA1 under the account's auth
-//! token, over the URL and then the form's sorted keys and values, with nothing
-//! between them. Source: the validators in Twilio's own client libraries.
+//! The signature is the base64 form of an HMAC-SHA1 with the account's auth token as its
+//! key, over the URL followed by the form's sorted keys and values, without separators.
+//! Source: the validators in Twilio's own client libraries.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -29,8 +29,8 @@ pub(crate) struct Twilio;
 /// The header that carries the signature.
 const SIGNATURE_HEADER: &str = "x-twilio-signature";
 
-/// A form's keys and values in the order in which they are signed: sorted, and
-/// what is repeated word for word counts once.
+/// A form's keys and values as they are signed: sorted, and exact repetitions counted
+/// once.
 type Fields<'a> = BTreeSet<(Cow<'a, str>, Cow<'a, str>)>;
 
 impl Webhook for Twilio {
@@ -40,7 +40,7 @@ impl Webhook for Twilio {
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
         let signature = request.header(SIGNATURE_HEADER).ok_or(Refusal::Unsigned)?;
-        // The signature covers the form, so that what is no form can't be checked.
+        // The signature covers the fields of a form, so nothing but a form can be checked.
         let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
         if !content_type.starts_with("application/x-www-form-urlencoded") {
             return Err(Refusal::Unreadable(Invalid::new("body", "must be a form")));
@@ -58,16 +58,16 @@ impl Webhook for Twilio {
             Answer::Reject(Reason::Unavailable) => {
                 say("Your call can not be connected at the moment. Please try again in a minute.")
             }
-            // It does not say why.
+            // The caller does not learn the reason.
             Answer::Reject(_) => say("This number can not be reached from your phone."),
         };
         Reply::ok("text/xml; charset=utf-8", twiml)
     }
 }
 
-/// Whether the request was signed with one of the account's auth tokens. The URL
-/// is the one that Twilio was given, with path and query as they came over the
-/// wire; the body is the raw one. Without this, anyone could ask.
+/// Whether the request was signed with one of the account's auth tokens. `url` is the
+/// URL that Twilio was configured with, with path and query as received; `body` is the
+/// raw body. Without this check, anyone could ask.
 fn is_signed(auth_tokens: &Tokens, url: &str, body: &[u8], signature: &str) -> bool {
     let Ok(signature) = STANDARD.decode(signature) else { return false };
     let fields: Fields<'_> = form_urlencoded::parse(body).collect();
@@ -88,8 +88,8 @@ fn signs(token: &Credential, url: &str, fields: &Fields<'_>, signature: &[u8]) -
     mac.verify_slice(signature).is_ok()
 }
 
-/// The ways in which Twilio may have written the URL that it signed: it is not
-/// consistent about ports, and it escapes the apostrophe of a query.
+/// The ways in which Twilio may have written the URL that it signed. Twilio is not
+/// consistent about ports, and escapes apostrophes in the query.
 fn spellings(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -117,7 +117,7 @@ fn is_port(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads what Twilio asks from the webhook's form, once its signature was checked.
+/// Reads the question from the form of a request whose signature was checked.
 fn question(body: &[u8]) -> Question {
     let value = |name: &str| {
         form_urlencoded::parse(body).find_map(|(key, value)| (key == name).then_some(value))
@@ -133,8 +133,8 @@ fn question(body: &[u8]) -> Question {
 
 /// The answer that rings a phone and shows it a number.
 ///
-/// The number to show is always named: left out, the caller's own would be shown.
-/// The caller's call counts as answered when the phone is picked up, not before.
+/// It always names the number to show: without it, Twilio would show the caller's own.
+/// `answerOnBridge` leaves the caller's call unanswered until the phone is picked up.
 fn connect(connect_to: &Phone, shown_number: &Number) -> String {
     // Both are `+` and digits: nothing to escape.
     respond(&format!(

@@ -1,5 +1,5 @@
-//! The vectors that Twilio publishes, signatures of its own library, and requests of
-//! which something was changed.
+//! Tests with the vectors that Twilio publishes, with signatures of Twilio's own library,
+//! and with requests that were changed after signing.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use masking::Timestamp;
@@ -54,9 +54,9 @@ fn own_call(caller: &str) -> Vec<u8> {
 }
 
 #[test]
-fn takes_every_way_in_which_the_url_is_signed() {
+fn every_way_to_sign_the_url_is_accepted() {
     check(TOKEN, URL, CALL, CALL_SIGNATURE);
-    // Signed with and without the port, whichever way the request came.
+    // Twilio signs with or without the port, however the request was sent.
     for url in [URL, &URL.replace(".com", ".com:443")] {
         check(TOKEN, url, CALL, CALL_SIGNATURE);
         check(TOKEN, url, CALL, "kvajT1Ptam85bY51eRf/AJRuM3w=");
@@ -70,7 +70,7 @@ fn takes_every_way_in_which_the_url_is_signed() {
 }
 
 #[test]
-fn takes_a_url_with_user_and_password() {
+fn a_url_with_user_and_password_is_accepted() {
     let both = URL.replace("//", "//user:pass@");
     check(TOKEN, &both, CALL, "CukzLTc1tT5dXEDIHm/tKBanW10=");
     check(TOKEN, &both, CALL, "ZQFR1PTIZXF2MXB8ZnKCvnnA+rI=");
@@ -78,7 +78,7 @@ fn takes_a_url_with_user_and_password() {
 }
 
 #[test]
-fn takes_a_query_whose_apostrophe_was_escaped() {
+fn a_query_with_an_escaped_apostrophe_is_accepted() {
     let url = format!("{URL}&Body=It's+amazing");
     check(TOKEN, &url, CALL, "TfZzewPq8wqrGlMfyAud8+/IvJ0=");
 }
@@ -101,7 +101,7 @@ fn a_repeated_value_counts_once() {
 }
 
 #[test]
-fn takes_what_twilios_own_library_signs() {
+fn signatures_of_twilios_own_library_are_accepted() {
     let tokens = tokens(&[OWN_TOKEN]);
     let call = own_call("+919812345678");
     assert!(is_signed(&tokens, OWN_URL, &call, "W6XQy8YVoCV50JgijkQ5BXlDY4I="));
@@ -113,7 +113,7 @@ fn takes_what_twilios_own_library_signs() {
 }
 
 #[test]
-fn refuses_a_request_of_which_anything_was_changed() {
+fn a_request_that_was_changed_after_signing_is_refused() {
     let token = tokens(&[TOKEN]);
     let refused = |url: &str, fields: &[(&str, &str)], signature: &str| {
         assert!(!is_signed(&token, url, &form(fields), signature), "{url} {signature}");
@@ -148,14 +148,14 @@ fn refuses_a_request_of_which_anything_was_changed() {
 }
 
 #[test]
-fn any_token_of_the_account_signs_and_no_other() {
+fn only_tokens_of_the_account_sign() {
     let signed = |list: &[&str]| is_signed(&tokens(list), URL, &form(CALL), CALL_SIGNATURE);
     assert!(signed(&[TOKEN, "new"]) && signed(&["new", TOKEN]));
     assert!(!signed(&["new"]) && !signed(&["123456"]));
 }
 
 #[test]
-fn a_request_is_admitted_by_its_signature_alone() {
+fn only_a_signature_admits_a_request() {
     const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
     let (on, _) = ProviderSecret::parse(r#"{"twilio":{"auth_tokens":["12345"]}}"#);
     let off = ProviderSecret::default();
@@ -192,7 +192,7 @@ fn reads_caller_number_and_call() {
 }
 
 #[test]
-fn a_hidden_caller_is_nobody() {
+fn a_hidden_caller_gives_no_parties() {
     for from in ["+266696687", "+7378742833", "", "anonymous", "Restricted", "client:ann"] {
         assert_eq!(question(&own_call(from)).parties, None, "{from}");
     }
@@ -200,7 +200,7 @@ fn a_hidden_caller_is_nobody() {
 }
 
 #[test]
-fn what_is_no_number_is_as_good_as_hidden() {
+fn an_unreadable_number_counts_as_hidden() {
     let right = [("From", "+919812345678"), ("To", "+14155550100")];
     assert!(question(&form(&right)).parties.is_some());
     let sip = "sip:+14155550100@example.com";
@@ -211,7 +211,7 @@ fn what_is_no_number_is_as_good_as_hidden() {
 }
 
 #[test]
-fn connects_with_the_number_to_show() {
+fn a_connected_call_shows_the_virtual_number() {
     let answer = Twilio.answer(&Answer::Connect {
         connect_to: "+6281333334444".parse().unwrap(),
         shown_number: "+622150001".parse().unwrap(),
@@ -228,7 +228,7 @@ fn connects_with_the_number_to_show() {
 }
 
 #[test]
-fn whoever_is_not_connected_hears_a_sentence() {
+fn a_rejected_caller_hears_a_sentence() {
     for (reason, words) in [
         (Reason::Ended, "This number can not be reached from your phone."),
         (Reason::NoRoute, "This number can not be reached from your phone."),
@@ -239,7 +239,7 @@ fn whoever_is_not_connected_hears_a_sentence() {
         ),
     ] {
         let answer = Twilio.answer(&Answer::Reject(reason));
-        let said = format!("<Response><Say>{words}</Say><Hangup/></Response>");
-        assert!(answer.status == 200 && answer.body.ends_with(&said), "{}", answer.body);
+        let sentence = format!("<Response><Say>{words}</Say><Hangup/></Response>");
+        assert!(answer.status == 200 && answer.body.ends_with(&sentence), "{}", answer.body);
     }
 }
