@@ -1,37 +1,61 @@
-//! Errors of the AWS SDK as one line of text that is safe to log.
+//! Errors of AWS's SDK as lines of text that are safe to log.
 
 use std::error::Error;
 use std::fmt;
 
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 
-/// A failed request to AWS. Safe to log: it has the operation and the service's error
+/// A request to AWS failed. Safe to log: it has the operation and the service's error
 /// code, never the service's message, which may quote the request.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {reason}")]
-pub struct AwsError {
-    operation: &'static str,
-    reason: String,
+pub enum AwsError {
+    /// The service refused the request.
+    #[error("{operation} failed: {code}")]
+    Refused {
+        /// The operation, such as `GetItem`.
+        operation: &'static str,
+        /// The service's code, such as `ResourceNotFoundException`.
+        code: String,
+    },
+    /// There was no answer that the client understood. A write may have been applied.
+    #[error("{operation} failed: {reason}")]
+    NoAnswer {
+        /// The operation, such as `GetItem`.
+        operation: &'static str,
+        /// Why, with the whole chain of causes: a timeout, a broken connection.
+        reason: String,
+    },
+    /// The client could not build the request. Nothing was sent.
+    #[error("{operation} was not sent: {reason}")]
+    NotSent {
+        /// The operation, such as `GetItem`.
+        operation: &'static str,
+        /// Why, such as a missing field.
+        reason: String,
+    },
 }
 
 impl AwsError {
-    /// An error for a failure that did not come from the SDK.
-    pub(crate) fn new(operation: &'static str, reason: impl Into<String>) -> Self {
-        Self { operation, reason: reason.into() }
-    }
-
     /// Returns a function for `map_err` that converts an error of the SDK.
-    pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
+    pub fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        move |error| {
-            let reason = match error.as_service_error() {
-                Some(refusal) => refusal.code().unwrap_or("without a code").to_owned(),
-                None => Chain(&error).to_string(),
-            };
-            Self { operation, reason }
+        move |error| match &error {
+            SdkError::ServiceError(refusal) => {
+                let code = refusal.err().code().unwrap_or("without a code").to_owned();
+                Self::Refused { operation, code }
+            }
+            SdkError::ConstructionFailure(_) => {
+                Self::NotSent { operation, reason: Chain(&error).to_string() }
+            }
+            _ => Self::NoAnswer { operation, reason: Chain(&error).to_string() },
         }
+    }
+
+    /// Returns a function for `map_err` that converts the error of an incomplete request.
+    pub fn not_sent(operation: &'static str) -> impl FnOnce(BuildError) -> Self {
+        move |error| Self::NotSent { operation, reason: Chain(&error).to_string() }
     }
 }
 
@@ -53,16 +77,34 @@ impl fmt::Display for Chain<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use aws_sdk_sqs::config::http::HttpResponse;
+    use aws_sdk_sqs::error::ConnectorError;
+    use aws_sdk_sqs::operation::send_message::SendMessageError;
+    use aws_sdk_sqs::types::MessageAttributeValue;
+
     use super::*;
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("the table can't be read")]
-    struct Outer(#[source] AwsError);
+    fn text(error: SdkError<SendMessageError, HttpResponse>) -> String {
+        AwsError::of("SendMessage")(error).to_string()
+    }
 
     #[test]
-    fn the_chain_has_every_cause() {
-        let error = Outer(AwsError::new("GetItem", "timeout"));
-        let shown = Chain(&error).to_string();
-        assert_eq!(shown, "the table can't be read: GetItem failed: timeout");
+    fn an_error_keeps_the_whole_chain_of_its_causes() {
+        let cause = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
+        let text = text(SdkError::dispatch_failure(ConnectorError::io(cause.into())));
+        assert!(text.starts_with("SendMessage failed: dispatch failure: "), "{text}");
+        assert!(text.ends_with(": connection refused"), "{text}");
+    }
+
+    #[test]
+    fn a_request_that_was_not_sent_does_not_blame_the_service() {
+        let text = text(SdkError::construction_failure("no region"));
+        assert!(text.starts_with("SendMessage was not sent: "), "{text}");
+        let incomplete = MessageAttributeValue::builder().build();
+        let text = incomplete.map_err(AwsError::not_sent("SendMessage")).unwrap_err().to_string();
+        assert!(text.starts_with("SendMessage was not sent: "), "{text}");
+        assert!(text.contains("data_type"), "{text}");
     }
 }

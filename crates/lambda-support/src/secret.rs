@@ -92,6 +92,10 @@ impl<T: Clone> CachedSecret<T> {
         const OPERATION: &str = "GetSecretValue";
         let request = self.client.get_secret_value().secret_id(&self.id);
         let answer = request.send().await.map_err(AwsError::of(OPERATION))?;
-        answer.secret_string.ok_or_else(|| AwsError::new(OPERATION, "the secret holds no text"))
+        let no_text = || AwsError::NoAnswer {
+            operation: OPERATION,
+            reason: "the secret holds no text".to_owned(),
+        };
+        answer.secret_string.ok_or_else(no_text)
     }
 }

@@ -128,7 +128,7 @@ impl SourceQueue {
             .data_type("String")
             .string_value(reason)
             .build()
-            .map_err(|_| AwsError::new("SendMessage", "the attribute has no data type"))?;
+            .map_err(AwsError::not_sent("SendMessage"))?;
         // SQS accepts no empty body, and an empty message has to be kept too.
         let body = message.body.as_deref().filter(|body| !body.is_empty()).unwrap_or("(empty)");
         let mut request = self

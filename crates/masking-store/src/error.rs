@@ -1,111 +1,20 @@
-//! What can go wrong between here and DynamoDB that nobody planned.
+//! The errors of the tables.
 
-use std::error::Error;
+use lambda_support::AwsError;
 
-use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
-
-/// A table could not be read or written. Safe to log: it holds what failed and the
-/// service's code for it, never the service's words, which may quote a value.
+/// A table could not be read or written. Safe to log: it quotes no value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB refused the request.
-    #[error("{operation} failed: {code}")]
-    Refused {
-        /// The operation, such as `GetItem`.
-        operation: &'static str,
-        /// DynamoDB's code, such as `ResourceNotFoundException`.
-        code: String,
-    },
-    /// There was no answer that could be understood; a write may have happened.
-    #[error("{operation} failed: {reason}")]
-    NoAnswer {
-        /// The operation, such as `GetItem`.
-        operation: &'static str,
-        /// What the client reported: a timeout, a broken connection.
-        reason: String,
-    },
-    /// The request could not be put together. Nothing was sent.
-    #[error("{operation} was not sent: {reason}")]
-    NotSent {
-        /// The operation, such as `GetItem`.
-        operation: &'static str,
-        /// What the client reported, such as a field that is missing.
-        reason: String,
-    },
+    /// DynamoDB refused the request or gave no answer. After no answer, a write may have
+    /// been applied.
+    #[error(transparent)]
+    Request(#[from] AwsError),
     /// A row does not have the form that this version of the code writes.
     #[error("a row of {table} has a form that this version does not know: {field}")]
     Malformed {
-        /// Which table.
+        /// The table.
         table: &'static str,
-        /// Which attribute, or that it could not be read at all.
+        /// The attribute, or `(row)` if the row can't be read at all.
         field: &'static str,
     },
-}
-
-impl StoreError {
-    /// Takes an error of the SDK, with the whole chain of its causes but for the
-    /// service's own words; made for `map_err`.
-    pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
-        move |error| match &error {
-            SdkError::ServiceError(refusal) => Self::Refused {
-                operation,
-                code: refusal.err().code().unwrap_or("without a code").to_owned(),
-            },
-            SdkError::ConstructionFailure(_) => Self::NotSent { operation, reason: chain(&error) },
-            _ => Self::NoAnswer { operation, reason: chain(&error) },
-        }
-    }
-
-    /// Takes the error of a request that lacks something; made for `map_err`.
-    pub(crate) fn not_sent(operation: &'static str) -> impl FnOnce(BuildError) -> Self {
-        move |error| Self::NotSent { operation, reason: chain(&error) }
-    }
-}
-
-/// An error and all that caused it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use aws_sdk_dynamodb::config::http::HttpResponse;
-    use aws_sdk_dynamodb::error::ConnectorError;
-    use aws_sdk_dynamodb::operation::get_item::GetItemError;
-    use aws_sdk_dynamodb::types::Update;
-
-    use super::*;
-
-    fn error(error: SdkError<GetItemError, HttpResponse>) -> String {
-        StoreError::of("GetItem")(error).to_string()
-    }
-
-    #[test]
-    fn an_error_keeps_the_whole_chain_of_its_causes() {
-        let cause = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
-        let text = error(SdkError::dispatch_failure(ConnectorError::io(cause.into())));
-        assert!(text.starts_with("GetItem failed: dispatch failure: "), "{text}");
-        assert!(text.ends_with(": connection refused"), "{text}");
-    }
-
-    #[test]
-    fn a_request_that_was_not_sent_does_not_blame_the_service() {
-        let text = error(SdkError::construction_failure("no region"));
-        assert!(text.starts_with("GetItem was not sent: "), "{text}");
-        let incomplete = Update::builder().build().map_err(StoreError::not_sent("GetItem"));
-        let text = incomplete.unwrap_err().to_string();
-        assert!(text.starts_with("GetItem was not sent: ") && text.contains("key"), "{text}");
-    }
 }

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use futures_util::future::try_join_all;
+use lambda_support::AwsError;
 use masking::{Number, Pool, PoolId, Provider, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -116,7 +117,7 @@ impl Numbers {
             .set_exclusive_start_key(from.map(|PageKey(key)| key))
             .send()
             .await
-            .map_err(StoreError::of("Query on Numbers"))?;
+            .map_err(AwsError::of("Query on Numbers"))?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty()).map(PageKey);
         let rows = answer.items.unwrap_or_default().into_iter().map(row);
         let numbers = rows.map(|row| row.map(|row| row.number)).collect::<Result<_, _>>()?;
@@ -142,7 +143,7 @@ impl Numbers {
             .items()
             .send();
         while let Some(item) = items.next().await {
-            rows.push(row(item.map_err(StoreError::of("Query on Numbers"))?)?);
+            rows.push(row(item.map_err(AwsError::of("Query on Numbers"))?)?);
         }
         Ok(rows)
     }
@@ -165,7 +166,7 @@ impl Numbers {
         let mut keys = HashMap::from([(self.table.clone(), consistent(numbers)?)]);
         for _ in 0..MOST_REQUESTS {
             let request = self.client.batch_get_item().set_request_items(Some(keys));
-            let answer = request.send().await.map_err(StoreError::of(BATCH_READ))?;
+            let answer = request.send().await.map_err(AwsError::of(BATCH_READ))?;
             for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 rows.push(row(item)?);
             }
@@ -176,7 +177,7 @@ impl Numbers {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        Err(StoreError::Refused { operation: BATCH_READ, code: "UnprocessedKeys".to_owned() })
+        Err(AwsError::Refused { operation: BATCH_READ, code: "UnprocessedKeys".to_owned() }.into())
     }
 
     /// Adds a number that a provider's account has. A row that exists stays as it
@@ -277,13 +278,13 @@ impl Numbers {
     }
 }
 
-fn consistent(numbers: &[Number]) -> Result<KeysAndAttributes, StoreError> {
+fn consistent(numbers: &[Number]) -> Result<KeysAndAttributes, AwsError> {
     let key = |number: &Number| HashMap::from([("number".to_owned(), string(number.as_str()))]);
     KeysAndAttributes::builder()
         .set_keys(Some(numbers.iter().map(key).collect()))
         .consistent_read(true)
         .build()
-        .map_err(StoreError::not_sent(BATCH_READ))
+        .map_err(AwsError::not_sent(BATCH_READ))
 }
 
 fn row(item: Item) -> Result<PoolNumber, StoreError> {
@@ -319,7 +320,7 @@ fn if_condition_holds<T>(
         {
             Ok(None)
         }
-        Err(error) => Err(StoreError::of("UpdateItem on Numbers")(error)),
+        Err(error) => Err(AwsError::of("UpdateItem on Numbers")(error).into()),
     }
 }
 

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use lambda_support::AwsError;
 use masking::{Commit, KnownRow, Number, OrderId, PhoneHash, Plan, Timestamp, Write};
 
 use crate::StoreError;
@@ -52,7 +53,7 @@ impl Orders {
             .consistent_read(true)
             .send()
             .await
-            .map_err(StoreError::of("GetItem on Orders"))?;
+            .map_err(AwsError::of("GetItem on Orders"))?;
         answer.item.map_or(Ok(KnownRow::Absent), |item| read_order(item).map(KnownRow::Present))
     }
 
@@ -102,7 +103,7 @@ impl Orders {
                 | Refusal::RequestLimitExceeded(_)
                 | Refusal::ThrottlingException(_),
             ) => Ok(Commit::Busy),
-            _ => Err(StoreError::of(TRANSACTION)(error)),
+            _ => Err(AwsError::of(TRANSACTION)(error).into()),
         }
     }
 
@@ -199,7 +200,7 @@ impl Orders {
 }
 
 fn item(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
-    let update = update.build().map_err(StoreError::not_sent(TRANSACTION))?;
+    let update = update.build().map_err(AwsError::not_sent(TRANSACTION))?;
     Ok(TransactWriteItem::builder().update(update).build())
 }
 
@@ -207,7 +208,8 @@ fn item(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
 /// reasons come in the order of the items: the order's row, then the writes.
 fn lost_or_busy(plan: &Plan, reasons: &[CancellationReason]) -> Result<Commit, StoreError> {
     if let Some(code) = reasons.iter().find_map(unplanned) {
-        return Err(StoreError::Refused { operation: TRANSACTION, code: code.to_owned() });
+        let code = code.to_owned();
+        return Err(AwsError::Refused { operation: TRANSACTION, code }.into());
     }
     let writes = reasons.iter().skip(1).zip(&plan.writes);
     let lost: Vec<Write> =

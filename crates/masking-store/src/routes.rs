@@ -1,6 +1,7 @@
 //! The routes table, as a call reads it.
 
 use aws_sdk_dynamodb::Client;
+use lambda_support::AwsError;
 use masking::{Number, PhoneHash, Route};
 
 use crate::StoreError;
@@ -37,7 +38,7 @@ impl Routes {
             .consistent_read(true)
             .send()
             .await
-            .map_err(StoreError::of("GetItem on Routes"))?;
+            .map_err(AwsError::of("GetItem on Routes"))?;
         answer.item.map(read_route).transpose()
     }
 

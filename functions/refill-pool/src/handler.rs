@@ -130,7 +130,8 @@ pub(crate) async fn for_each<'a, T>(
     let numbers: Vec<&Number> = numbers.into_iter().collect();
     let mut results = Vec::with_capacity(numbers.len());
     for chunk in numbers.chunks(AT_ONCE) {
-        let acts = chunk.iter().map(|number| async { Ok((*number, act(number).await?)) });
+        let acts =
+            chunk.iter().map(|number| async { Ok::<_, StoreError>((*number, act(number).await?)) });
         for result in futures_util::future::join_all(acts).await {
             results.push(result?);
         }
