@@ -1,11 +1,11 @@
-//! What can go wrong between here and DynamoDB that nobody planned.
+//! The error of requests to DynamoDB, and how it is made from errors of the SDK.
 
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 
-/// A table could not be read or written. Safe to log: it holds what failed and the
-/// service's code for it, never the service's words, which may quote a value.
+/// A table could not be read or written. Safe to log: it has the operation and DynamoDB's
+/// error code, and never DynamoDB's message, which may quote a value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB refused the request.
@@ -16,35 +16,35 @@ pub enum StoreError {
         /// DynamoDB's code, such as `ResourceNotFoundException`.
         code: String,
     },
-    /// There was no answer that could be understood; a write may have happened.
+    /// No valid answer came. A write may have happened or not.
     #[error("{operation} failed: {reason}")]
     NoAnswer {
         /// The operation, such as `GetItem`.
         operation: &'static str,
-        /// What the client reported: a timeout, a broken connection.
+        /// What the client reported, such as a timeout or a broken connection.
         reason: String,
     },
-    /// The request could not be put together. Nothing was sent.
+    /// The request could not be built. Nothing was sent.
     #[error("{operation} was not sent: {reason}")]
     NotSent {
         /// The operation, such as `GetItem`.
         operation: &'static str,
-        /// What the client reported, such as a field that is missing.
+        /// What the client reported, such as a missing field.
         reason: String,
     },
-    /// A row does not have the form that this version of the code writes.
+    /// A row has an attribute that this version of the code cannot parse.
     #[error("a row of {table} has a form that this version does not know: {field}")]
     Malformed {
-        /// Which table.
+        /// The name of the table.
         table: &'static str,
-        /// Which attribute, or that it could not be read at all.
+        /// The name of the attribute, or `(row)` if the row could not be parsed at all.
         field: &'static str,
     },
 }
 
 impl StoreError {
-    /// Takes an error of the SDK, with the whole chain of its causes but for the
-    /// service's own words; made for `map_err`.
+    /// Converts an error of the SDK, for `map_err`. Keeps the whole chain of its causes, but
+    /// not DynamoDB's own message.
     pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -59,13 +59,13 @@ impl StoreError {
         }
     }
 
-    /// Takes the error of a request that lacks something; made for `map_err`.
+    /// Converts the error of an incomplete request, for `map_err`.
     pub(crate) fn not_sent(operation: &'static str) -> impl FnOnce(BuildError) -> Self {
         move |error| Self::NotSent { operation, reason: chain(&error) }
     }
 }
 
-/// An error and all that caused it, on one line.
+/// Writes an error and its causes on one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_not_sent_does_not_blame_the_service() {
+    fn a_request_that_could_not_be_built_is_reported_as_not_sent() {
         let text = error(SdkError::construction_failure("no region"));
         assert!(text.starts_with("GetItem was not sent: "), "{text}");
         let incomplete = Update::builder().build().map_err(StoreError::not_sent("GetItem"));
