@@ -1,33 +1,34 @@
-//! Conditions over rows in memory, and conditions that are weakened to show what each
-//! part of them is there for.
+//! Evaluates conditions on rows in memory, and weakens conditions, to show that each part of
+//! them is needed.
 
 use masking::{Condition, Fact, Order, OrderId, PoolId, State, Timestamp};
 
 use crate::{NumberRow, RouteRow};
 
-/// A condition of which one fact does not count.
+/// A condition in which one fact is replaced by a constant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Weakened<'a> {
-    /// The fact.
+pub struct Weakening<'a> {
+    /// The fact that is replaced.
     pub fact: Fact<'a>,
-    /// What is taken for it: that it always holds, or never.
+    /// The constant: whether the fact is taken to hold always, or never.
     pub always: bool,
-    /// The condition that is left.
+    /// The condition with the constant in it.
     pub condition: Condition<'a>,
 }
 
-/// Every weakening of a condition: each fact in turn is taken to hold always, and never.
-pub fn weakenings<'a>(condition: &Condition<'a>) -> Vec<Weakened<'a>> {
+/// Returns every weakening of a condition: each fact in turn is taken to hold always, and
+/// never.
+pub fn weakenings<'a>(condition: &Condition<'a>) -> Vec<Weakening<'a>> {
     let of_list = |parts: &[Condition<'a>], list: fn(Vec<Condition<'a>>) -> Condition<'a>| {
         let of_part = |(at, part): (usize, &Condition<'a>)| {
             weakenings(part).into_iter().map(move |weakened| (at, weakened)).collect::<Vec<_>>()
         };
-        let in_list = |(at, weakened): (usize, Weakened<'a>)| {
+        let in_list = |(at, weakened): (usize, Weakening<'a>)| {
             let with = |(index, part): (usize, &Condition<'a>)| {
                 if index == at { weakened.condition.clone() } else { part.clone() }
             };
             let condition = list(parts.iter().enumerate().map(with).collect());
-            Weakened { condition, ..weakened }
+            Weakening { condition, ..weakened }
         };
         parts.iter().enumerate().flat_map(of_part).map(in_list).collect()
     };
@@ -37,15 +38,15 @@ pub fn weakenings<'a>(condition: &Condition<'a>) -> Vec<Weakened<'a>> {
         Condition::Is(fact) => {
             let [always, never] = [Condition::All(Vec::new()), Condition::Any(Vec::new())];
             vec![
-                Weakened { fact: *fact, always: true, condition: always },
-                Weakened { fact: *fact, always: false, condition: never },
+                Weakening { fact: *fact, always: true, condition: always },
+                Weakening { fact: *fact, always: false, condition: never },
             ]
         }
     }
 }
 
-/// What of a row conditions look at; nothing of it where there is no row, or where it
-/// is a row of another table.
+/// The attributes of a row that conditions look at. The default stands for a missing row, and
+/// for attributes that the table does not have.
 #[derive(Default)]
 struct Attributes<'a> {
     exists: bool,

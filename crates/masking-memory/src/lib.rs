@@ -1,8 +1,7 @@
-//! The three tables in memory, and the transaction over them. The conditions of its
-//! writes are those of `masking`, evaluated over these rows. No I/O, and no DynamoDB: for
-//! the model, which explores every history of a few orders, and for `capacity`, which
-//! replays days of them. A property test of the integration tests holds these tables
-//! against those of `masking-store`.
+//! The three tables in memory, and the transaction on them. It evaluates the conditions of
+//! `masking` on its rows, without I/O and without DynamoDB. The model uses it to explore
+//! every history of a few orders, and `capacity` to replay days of orders. A property test
+//! of the integration tests compares these tables with those of `masking-store`.
 
 mod condition;
 
@@ -14,46 +13,46 @@ use masking::{
     Write,
 };
 
-pub use crate::condition::{Weakened, weakenings};
+pub use crate::condition::{Weakening, weakenings};
 
-/// An order's row, shared by the copies of the tables that it is in.
+/// The row of an order. Copies of the tables share it, which makes copies cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrderRow(pub Arc<Order>);
 
-/// A number's row.
+/// The row of a number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NumberRow {
-    /// When it is free.
+    /// From this moment on, an order may claim the number.
     pub available_at: Timestamp,
-    /// The order that holds it, or held it until its lease ran out.
+    /// The order that holds the number, or held it until its lease ended.
     pub order_id: Option<OrderId>,
-    /// Whether it has a `pool_shard`.
+    /// Whether the pool may hand out the number: in DynamoDB, whether it has a `pool_shard`.
     pub in_circulation: bool,
 }
 
-/// A route's row.
+/// The row of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteRow {
-    /// The phone to ring.
+    /// The phone to ring. None once the route has ended.
     pub connect_to: Option<Phone>,
-    /// The number to show.
+    /// The number that the person who is rung sees.
     pub shown_number: Number,
-    /// The order that it belongs to.
+    /// The order that the route belongs to.
     pub order_id: OrderId,
-    /// From then on it connects nobody.
+    /// From this moment on, the route connects nobody.
     pub expires_at: Timestamp,
-    /// From then on another order may claim it.
+    /// From this moment on, another order may claim the route.
     pub reusable_at: Timestamp,
 }
 
-/// What is in the tables.
+/// The rows of the three tables, by their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tables {
-    /// Orders.
+    /// The orders table, by order.
     pub orders: BTreeMap<OrderId, OrderRow>,
-    /// Numbers.
+    /// The numbers table, by number.
     pub numbers: BTreeMap<Number, NumberRow>,
-    /// Routes.
+    /// The routes table, by the dialled number and the caller's hash.
     pub routes: BTreeMap<(Number, PhoneHash), RouteRow>,
 }
 
@@ -70,13 +69,13 @@ impl From<&RouteRow> for Route {
 }
 
 impl Tables {
-    /// The row of an order: `masking_store::Orders::order`.
+    /// Reads the row of an order, as `masking_store::Orders::order` does.
     pub fn order(&self, order_id: &OrderId) -> KnownRow {
         let row = self.orders.get(order_id);
         row.map_or(KnownRow::Absent, |row| KnownRow::Present(Order::clone(&row.0)))
     }
 
-    /// Writes a plan whole, or nothing of it: `masking_store::Orders::commit`.
+    /// Writes a plan whole or not at all, as `masking_store::Orders::commit` does.
     pub fn commit(&mut self, plan: &Plan, now: Timestamp) -> Commit {
         let commit = self.judge(plan, now, |_, condition| condition);
         if commit == Commit::Done {
@@ -85,8 +84,8 @@ impl Tables {
         commit
     }
 
-    /// How writing a plan ends, whose conditions are changed: first that of the order's
-    /// row, then that of each write.
+    /// Returns the result of writing a plan, without writing it. `change` may replace each
+    /// condition: that of the order's row (with `None`) and that of each write.
     pub fn judge<'a>(
         &self,
         plan: &'a Plan,
@@ -105,20 +104,20 @@ impl Tables {
         if lost.is_empty() { Commit::Done } else { Commit::Lost(lost) }
     }
 
-    /// Writes a plan, whatever its conditions.
+    /// Writes a plan without looking at its conditions.
     pub fn write(&mut self, plan: &Plan) {
         let order_id = &plan.order.order_id;
         for write in &plan.writes {
             self.update(write, order_id);
         }
-        // As the update expression does, and not as the plan says: a blind plan does
-        // not know which revision it follows.
+        // The revision grows by one from the stored row, as in the update expression of
+        // DynamoDB. A blind plan does not know the stored revision.
         let revision = self.orders.get(order_id).map_or(0, |row| row.0.revision) + 1;
         let row = Order { revision, ..plan.order.clone() };
         self.orders.insert(order_id.clone(), OrderRow(Arc::new(row)));
     }
 
-    /// Whether a condition holds of the row that a write is for.
+    /// Whether a condition holds for the row that a write changes.
     fn holds(&self, condition: &Condition<'_>, write: &Write) -> bool {
         match write {
             Write::ClaimNumber { number, .. }
@@ -133,7 +132,7 @@ impl Tables {
         }
     }
 
-    /// The update expression of a write: `masking_store::Orders::update`.
+    /// Changes the row of a write, as the update expression of `masking-store` does.
     fn update(&mut self, write: &Write, order_id: &OrderId) {
         match write.clone() {
             Write::ClaimNumber { number, available_at } => self.number(&number, |row| {

@@ -1,5 +1,5 @@
-//! The condition of a write as DynamoDB's expression, with the names and values that the
-//! expression uses.
+//! Renders the condition of a write as an expression of DynamoDB, with the names and values
+//! that the expression uses.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -7,16 +7,16 @@ use masking::{Condition, Fact, StateKind, Unassigned};
 
 use crate::item::{moment, number, string};
 
-/// The table of a write, as far as its condition needs to know it.
+/// The partition key of the table that is written. Conditions on absence name it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Key {
-    /// The orders table.
+    /// The key of the orders table.
     OrderId,
-    /// The tables of numbers and routes.
+    /// The key of the tables of numbers and routes.
     Number,
 }
 
-/// Puts a condition on a write.
+/// Adds a condition to a write.
 pub(crate) fn conditioned(
     mut update: UpdateBuilder,
     key: Key,
@@ -34,7 +34,7 @@ pub(crate) fn conditioned(
     update.condition_expression(text(condition, key))
 }
 
-/// The expression of a condition. Lists in it stand in parentheses.
+/// Renders the expression of a condition, with nested lists in parentheses.
 fn text(condition: &Condition<'_>, key: Key) -> String {
     let joined = |parts: &[Condition<'_>], word| {
         let inner = |part: &Condition<'_>| match part {
@@ -50,8 +50,8 @@ fn text(condition: &Condition<'_>, key: Key) -> String {
     }
 }
 
-/// A fact as DynamoDB's expression, with the name and the value in it that stand for
-/// others. (DynamoDB has reserved words, which an expression may not name.)
+/// A fact as an expression of DynamoDB, with its placeholders for a name and a value. Names
+/// that are reserved words of DynamoDB need a placeholder.
 struct Term {
     text: &'static str,
     name: Option<(&'static str, &'static str)>,

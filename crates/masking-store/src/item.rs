@@ -1,4 +1,4 @@
-//! Rows as DynamoDB holds them, and the way to and from the values of `masking`.
+//! Converts rows of DynamoDB to values of `masking` and back.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::StoreError;
 
-/// A row as the SDK gives it.
+/// A row in the SDK's form: attributes by name.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 pub(crate) fn string(text: impl Into<String>) -> AttributeValue {
@@ -27,7 +27,7 @@ pub(crate) fn moment(moment: Timestamp) -> AttributeValue {
     number(moment.seconds())
 }
 
-/// Reads a row into a form of this module.
+/// Parses a row into one of the structs that mirror it.
 pub(crate) fn read<T: DeserializeOwned>(item: Item, table: &'static str) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|_| StoreError::Malformed { table, field: "(row)" })
 }
@@ -56,7 +56,7 @@ struct ParticipantItem {
     caller: Option<String>,
 }
 
-/// Reads the row of an order.
+/// Parses the row of an order.
 pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
     let malformed = |field| StoreError::Malformed { table: "Orders", field };
     let item: OrderItem = read(item, "Orders")?;
@@ -106,8 +106,8 @@ pub(crate) fn read_order(item: Item) -> Result<Order, StoreError> {
     })
 }
 
-/// The attributes of an order's row but for its key and its revision; what is
-/// `None` is to be removed.
+/// Returns the attributes of an order's row, except its key and its revision. An attribute
+/// that is `None` is removed from the row.
 pub(crate) fn order_attributes(
     order: &Order,
     ttl: Timestamp,
@@ -155,7 +155,7 @@ struct RouteItem {
     reusable_at: u64,
 }
 
-/// Reads the row of a route.
+/// Parses the row of a route.
 pub(crate) fn read_route(item: Item) -> Result<Route, StoreError> {
     let malformed = |field| StoreError::Malformed { table: "Routes", field };
     let item: RouteItem = read(item, "Routes")?;

@@ -1,23 +1,23 @@
-//! The three DynamoDB tables. Attribute names and expressions stand here and
-//! nowhere else; each method is one access pattern and says what it guarantees.
+//! The three DynamoDB tables. Only this crate has attribute names and expressions. Each
+//! method is one access pattern, and documents its guarantees.
 //!
-//! | who | what | request |
+//! | method | purpose | request |
 //! | --- | --- | --- |
-//! | [`Routes::route`] | the route of a caller on a number | strongly consistent `GetItem` |
-//! | [`Orders::order`] | the row of an order | strongly consistent `GetItem` |
-//! | [`Orders::commit`] | one step of an order | `TransactWriteItems` on all three tables |
-//! | [`Numbers::free`] | numbers that are free now, the longest rested first | `Query` on the index `available` |
-//! | [`Numbers::in_circulation`] | every number that a pool may hand out | `Query` on the index, every shard |
-//! | [`Numbers::rows`] | the rows of given numbers | strongly consistent `BatchGetItem` |
-//! | [`Numbers::add`], [`Numbers::import`], [`Numbers::withdraw`] | a number comes, comes back, goes | conditional `UpdateItem` |
+//! | [`Routes::route`] | read the route of a caller's hash on a number | strongly consistent `GetItem` |
+//! | [`Orders::order`] | read the row of an order | strongly consistent `GetItem` |
+//! | [`Orders::commit`] | write one step of an order | `TransactWriteItems` on all three tables |
+//! | [`Numbers::free`] | find numbers that are free now, the longest free first | `Query` on the index `available` |
+//! | [`Numbers::in_circulation`] | list every number that a pool may hand out | `Query` on the index, every shard |
+//! | [`Numbers::rows`] | read the rows of given numbers | strongly consistent `BatchGetItem` |
+//! | [`Numbers::add`], [`Numbers::import`], [`Numbers::withdraw`] | add a number, put it back, take it out of circulation | conditional `UpdateItem` |
 //!
-//! What a plan's rows must be for it to be written are conditions of `masking`, which
-//! are rendered to expressions here.
+//! The condition of a write is a value of `masking`. This crate renders it as an expression.
 //!
-//! The index is a hint: it lags behind the table, and a query may show numbers
-//! that are taken and miss numbers that are free. The conditions of the writes are
-//! the truth. Nothing relies on DynamoDB deleting expired rows, which it does days
-//! late: every condition and every answer compares times with now.
+//! The index is a hint. It lags behind the table, so that a query is a stale read: it may show
+//! numbers that are taken, and miss numbers that are free. The conditions of the writes
+//! decide. DynamoDB deletes expired rows days late, so every condition and every answer
+//! compares times with now.
+//! Source: DynamoDB developer guide, "Using time to live (TTL)" and "Global secondary indexes".
 
 mod condition;
 mod error;

@@ -1,4 +1,4 @@
-//! The numbers table: what a pool has, and what of it is free.
+//! The numbers table: the numbers of each pool, and when each is free.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::StoreError;
 use crate::item::{Item, moment, read, string};
 
-/// The numbers table.
+/// The access patterns of the numbers table.
 #[derive(Clone, Debug)]
 pub struct Numbers {
     client: Client,
@@ -28,57 +28,59 @@ pub struct Numbers {
 /// A page of free numbers.
 #[derive(Debug)]
 pub struct FreePage {
-    /// The numbers, the longest rested first.
+    /// The numbers, the longest free first.
     pub numbers: Vec<Number>,
-    /// Where the next page begins; nothing after the last one.
+    /// Where the next page begins. None on the last page.
     pub next: Option<PageKey>,
 }
 
-/// Where a page of a query begins.
+/// The position at which a page of a query begins.
 #[derive(Clone, Debug)]
 pub struct PageKey(Item);
 
-/// A number of a pool.
+/// The row of a number, without its pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolNumber {
-    /// The number.
+    /// The virtual number, which is the key of the row.
     pub number: Number,
-    /// When it is free.
+    /// From this moment on, an order may claim the number.
     pub available_at: Timestamp,
-    /// Whether it is in circulation, or was withdrawn.
+    /// Whether the pool may hand out the number. False if it was withdrawn.
     pub in_circulation: bool,
-    /// Who rents it out; the index does not say.
+    /// Where the number is rented. None if the row was read from the index, which does not
+    /// hold it.
     pub provider: Option<Provider>,
 }
 
-/// How an import of one number ended.
+/// The result of importing one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Import {
-    /// It is new.
+    /// The number is new.
     Added,
-    /// It was withdrawn, and is back.
+    /// The number was withdrawn, and is in circulation again.
     PutBack,
-    /// It was there.
+    /// The number was in circulation already.
     Known,
-    /// It is another pool's, and stays so.
+    /// The number belongs to another pool, and stays there.
     OfAnotherPool,
 }
 
-/// How the withdrawal of one number ended.
+/// The result of withdrawing one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// It will not be handed out again.
+    /// The number is out of circulation.
     Withdrawn,
-    /// It is not a number of that pool (and provider).
+    /// The number is not one of the pool, or not of the provider.
     NotOfThePool,
 }
 
-/// `BatchGetItem` takes no more keys at once.
+/// The most keys of one request. Source: DynamoDB API reference, `BatchGetItem`.
 const BATCH: usize = 100;
 const BATCH_READ: &str = "BatchGetItem on Numbers";
-/// How often keys are requested that DynamoDB leaves unprocessed. With the pauses between
-/// them, which double, that takes a second and a half.
+/// How many times a batch is requested while DynamoDB leaves keys of it unprocessed. The
+/// pauses, which double, add up to a second and a half.
 const MOST_REQUESTS: u32 = 5;
+/// The back-off after the first request of a batch.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
@@ -90,13 +92,18 @@ struct NumberItem {
 }
 
 impl Numbers {
-    /// The table of that name.
+    /// Uses the table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
 
-    /// Reads up to `limit` numbers of a shard that look free now, the longest
-    /// rested first. The index lags: a claim finds out which of them are.
+    /// Reads one page of the numbers of a shard that look free now, at most `limit`, the
+    /// longest free first. The index lags behind the table: only the condition of a claim
+    /// shows whether a number is free.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the query or did not answer, or a row is malformed.
     pub async fn free(
         &self,
         pool: &Pool,
@@ -124,7 +131,12 @@ impl Numbers {
         Ok(FreePage { numbers, next })
     }
 
-    /// Reads every number that a pool may hand out, free or not, as the index shows it.
+    /// Reads every number that a pool may hand out, free or not, from the index, which lags
+    /// behind the table.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the query of a shard or did not answer, or a row is malformed.
     pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<PoolNumber>, StoreError> {
         let shards = (0..pool.shards).map(|shard| self.in_shard(pool, shard));
         Ok(try_join_all(shards).await?.into_iter().flatten().collect())
@@ -148,8 +160,13 @@ impl Numbers {
         Ok(rows)
     }
 
-    /// Reads the rows of these numbers, strongly consistent; numbers without a row
+    /// Reads the rows of these numbers with strongly consistent reads. Numbers without a row
     /// are left out.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused a request or did not answer, left keys unprocessed five times in a
+    /// row, or a row is malformed.
     pub async fn rows(&self, numbers: &[Number]) -> Result<Vec<PoolNumber>, StoreError> {
         let mut rows = Vec::new();
         for chunk in numbers.chunks(BATCH) {
@@ -158,8 +175,8 @@ impl Numbers {
         Ok(rows)
     }
 
-    /// Reads one batch. What DynamoDB leaves of it, which it does when it is busy, is
-    /// requested again.
+    /// Reads one batch. DynamoDB leaves keys unprocessed when it is busy; these are requested
+    /// again after a pause.
     async fn batch(&self, numbers: &[Number]) -> Result<Vec<PoolNumber>, StoreError> {
         let mut rows = Vec::new();
         let mut pause = FIRST_PAUSE;
@@ -180,8 +197,12 @@ impl Numbers {
         Err(AwsError::Refused { operation: BATCH_READ, code: "UnprocessedKeys".to_owned() }.into())
     }
 
-    /// Adds a number that a provider's account has. A row that exists stays as it
-    /// is, so that repeating is harmless and a withdrawn number stays withdrawn.
+    /// Adds a number of a provider's account. Idempotent: an existing row stays as it is, and
+    /// a withdrawn number stays withdrawn. `provider_id` is the provider's id of the number.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the write or did not answer. The number may have been added.
     pub async fn add(
         &self,
         pool: &Pool,
@@ -203,8 +224,12 @@ impl Numbers {
         Ok(())
     }
 
-    /// Adds a number that was rented by hand, or puts a withdrawn one back.
-    /// Repeating is harmless: a number that is in circulation keeps its row.
+    /// Adds a number that was rented by hand, or puts a withdrawn number back into
+    /// circulation. Idempotent: a number that is in circulation keeps its row.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the write or did not answer. The number may have been imported.
     pub async fn import(
         &self,
         pool: &Pool,
@@ -230,8 +255,12 @@ impl Numbers {
         })
     }
 
-    /// Takes a number out of circulation; whoever holds it finishes on it. With
-    /// `provider`, only if it came from there. Repeating is harmless.
+    /// Takes a number out of circulation. An order that holds it keeps it to its end. If
+    /// `provider` is given, the number must come from that provider. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the write or did not answer. The number may have been withdrawn.
     pub async fn withdraw(
         &self,
         pool: &PoolId,
@@ -300,14 +329,14 @@ fn row(item: Item) -> Result<PoolNumber, StoreError> {
     })
 }
 
-/// Spreads numbers evenly over the shards of their pool, the same way every time.
+/// Returns the shard of a number. A hash spreads the numbers evenly over the shards of a pool.
 fn shard_of(number: &Number, pool: &Pool) -> u64 {
     let digest = Sha256::digest(number.as_str().as_bytes());
     let value = digest.iter().take(8).fold(0, |value: u64, byte| (value << 8) | u64::from(*byte));
     value % pool.shards
 }
 
-/// Tells a condition that does not hold (nothing) from an error.
+/// Returns nothing if the condition of a write failed, which is not an error.
 fn if_condition_holds<T>(
     result: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
 ) -> Result<Option<T>, StoreError> {

@@ -1,4 +1,5 @@
-//! The step of an order: its row, its numbers and its routes in one transaction.
+//! Writes the steps of an order: each is one transaction on its row, its numbers and its
+//! routes.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -15,35 +16,40 @@ use crate::condition::{Key, conditioned};
 use crate::item::{moment, number, order_attributes, read_order, string};
 
 const TRANSACTION: &str = "TransactWriteItems";
-/// Routes are swept a day after another order may have them.
+/// The TTL of a route's row is this long after the moment from which another order may claim
+/// it. No answer needs the row by then; the day is a margin.
 const ROUTE_KEPT_SECONDS: u64 = 24 * 3600;
 
-/// The three tables, as a step of an order writes them.
+/// The access patterns of an order: reading its row, and writing a step to all three tables.
 #[derive(Clone, Debug)]
 pub struct Orders {
     client: Client,
     tables: TableNames,
 }
 
-/// What the three tables are called.
+/// The names of the three tables.
 #[derive(Clone, Debug)]
 pub struct TableNames {
-    /// The orders table.
+    /// The name of the orders table.
     pub orders: String,
-    /// The numbers table.
+    /// The name of the numbers table.
     pub numbers: String,
-    /// The routes table.
+    /// The name of the routes table.
     pub routes: String,
 }
 
 impl Orders {
-    /// The tables of these names.
+    /// Uses the tables of these names.
     pub fn new(client: Client, tables: TableNames) -> Self {
         Self { client, tables }
     }
 
-    /// Reads the row of an order. Strongly consistent: what is decided from an
-    /// older row is refused by its revision, and would be tried in vain.
+    /// Reads the row of an order with a strongly consistent read. A plan that is made from a
+    /// stale read would only fail the condition on the row's revision.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the read or did not answer, or the row is malformed.
     pub async fn order(&self, order_id: &OrderId) -> Result<KnownRow, StoreError> {
         let answer = self
             .client
@@ -57,7 +63,7 @@ impl Orders {
         answer.item.map_or(Ok(KnownRow::Absent), |item| read_order(item).map(KnownRow::Present))
     }
 
-    /// Makes the first request, which opens the connection: see [`Routes::warm_up`].
+    /// Opens the connection before it is needed: see [`Routes::warm_up`].
     ///
     /// [`Routes::warm_up`]: crate::Routes::warm_up
     pub async fn warm_up(&self) {
@@ -65,8 +71,13 @@ impl Orders {
         let _ = request.key("order_id", string("-")).send().await;
     }
 
-    /// Writes a plan whole, or nothing of it. After an error it may have been
-    /// written or not: the order's row tells.
+    /// Writes a plan in one transaction: whole, or nothing of it. `now` is the moment at which
+    /// the plan was made.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the transaction for another reason than its conditions, or did not
+    /// answer. The plan may be written or not: read the order's row to find out.
     pub async fn commit(&self, plan: &Plan, now: Timestamp) -> Result<Commit, StoreError> {
         let order_id = &plan.order.order_id;
         let mut request =
@@ -204,8 +215,9 @@ fn item(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
     Ok(TransactWriteItem::builder().update(update).build())
 }
 
-/// What a cancelled transaction says of a plan whose order row is as it expects. The
-/// reasons come in the order of the items: the order's row, then the writes.
+/// Finds out why a transaction was cancelled, if the condition on the order's row held. The
+/// reasons have the order of the items: first the order's row, then the writes.
+/// Source: DynamoDB API reference, `TransactWriteItems`.
 fn lost_or_busy(plan: &Plan, reasons: &[CancellationReason]) -> Result<Commit, StoreError> {
     if let Some(code) = reasons.iter().find_map(unplanned) {
         let code = code.to_owned();
@@ -221,7 +233,7 @@ fn is_condition(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
-/// The code of a reason that trying again will not help.
+/// Returns the code of a reason that another try will not remove.
 fn unplanned(reason: &CancellationReason) -> Option<&str> {
     reason.code().filter(|code| {
         !matches!(
@@ -259,14 +271,14 @@ mod tests {
         Plan { expects: ExpectedRow::Absent, order, ttl: at(1), writes }
     }
 
-    /// What is made of these reasons: of the order's row, then of the two writes.
+    /// The result of these reasons: first of the order's row, then of the two writes.
     fn outcome(codes: [&str; 3]) -> Result<Commit, String> {
         let reasons = codes.map(|code| CancellationReason::builder().code(code).build());
         lost_or_busy(&plan(), &reasons).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn writes_whose_conditions_do_not_hold_are_lost() {
+    fn writes_whose_conditions_failed_are_lost() {
         let failed = "ConditionalCheckFailed";
         let [first, second] = plan().writes.try_into().unwrap();
         assert_eq!(outcome(["None", failed, "None"]), Ok(Commit::Lost(vec![first.clone()])));
@@ -277,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn others_at_the_same_rows_are_waited_for() {
+    fn a_conflict_or_a_throttled_table_is_busy() {
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
             assert_eq!(outcome([code, "None", "None"]), Ok(Commit::Busy));
             assert_eq!(outcome(["None", "None", code]), Ok(Commit::Busy));
@@ -285,9 +297,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_for_good_is_told_by_its_code() {
-        let told = Err("TransactWriteItems failed: ValidationError".to_owned());
-        assert_eq!(outcome(["ValidationError", "None", "None"]), told);
-        assert_eq!(outcome(["None", "ConditionalCheckFailed", "ValidationError"]), told);
+    fn a_permanent_refusal_is_an_error_with_its_code() {
+        let refused = Err("TransactWriteItems failed: ValidationError".to_owned());
+        assert_eq!(outcome(["ValidationError", "None", "None"]), refused);
+        assert_eq!(outcome(["None", "ConditionalCheckFailed", "ValidationError"]), refused);
     }
 }

@@ -1,4 +1,4 @@
-//! The routes table, as a call reads it.
+//! The routes table: reads the route of a call.
 
 use aws_sdk_dynamodb::Client;
 use lambda_support::AwsError;
@@ -7,7 +7,7 @@ use masking::{Number, PhoneHash, Route};
 use crate::StoreError;
 use crate::item::{read_route, string};
 
-/// The routes table.
+/// The access pattern of the routes table.
 #[derive(Clone, Debug)]
 pub struct Routes {
     client: Client,
@@ -15,15 +15,19 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The table of that name.
+    /// Uses the table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
 
-    /// Reads the route of a caller on a number, be it live or over.
+    /// Reads the route of a caller's hash on a number, whether it is live or has ended.
     ///
-    /// The read is strongly consistent: an older row would ring a person who was
-    /// just replaced, and miss an order that was just assigned.
+    /// The read is strongly consistent. A stale read could ring a person who was just
+    /// replaced, or miss an order that was just assigned.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the read or did not answer, or the row is malformed.
     pub async fn route(
         &self,
         number: &Number,
@@ -42,9 +46,9 @@ impl Routes {
         answer.item.map(read_route).transpose()
     }
 
-    /// Makes the first request, which opens the connection and its TLS: while a
-    /// function starts it has a full processor, later a fraction of one. What is
-    /// read does not exist, and whether it can be read shows with the first call.
+    /// Opens the TLS connection with a first request. A function has a full processor while it
+    /// starts, and only a fraction of one later. The request reads a row that does not exist
+    /// and ignores errors, since the first call will show them.
     pub async fn warm_up(&self) {
         let request = self.client.get_item().table_name(&self.table);
         let request = request.key("number", string("-")).key("caller", string("-"));

@@ -1,26 +1,32 @@
-//! A call: who dialled which number, and whom that reaches.
+//! Decides a call: which phone to ring, and which number to show, when a caller dials a
+//! number.
 
 use crate::{NotE164, Number, Phone, Timestamp};
 
-/// What a provider says about who is calling.
+/// The calling party as a provider reports it: a real phone, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallingParty {
-    /// The caller's phone.
+    /// The provider reports the caller's real phone.
     Shown(Phone),
-    /// The caller withheld it: nothing, a word, or the digits that stand for a word.
+    /// The caller withheld the phone. The provider then reports an empty text, a word such
+    /// as `anonymous`, or the digits of such a word.
     Withheld,
 }
 
 /// The words `anonymous`, `restricted`, `blocked`, `unknown`, `unavailable` and
-/// `private` as keypad digits, which is how Twilio writes a caller who withheld
-/// the number. Some look like real numbers of a country, so they are compared
-/// before anything is parsed.
-/// Source: support threads and public handlers; checked by the keypad's own arithmetic.
+/// `private` as keypad digits. Twilio reports them for a caller who withheld the phone.
+/// Some look like real numbers of a country, so [`CallingParty::parse`] compares them
+/// before it parses a phone.
+/// Source: support threads and public handlers. A test below derives them from the keypad.
 const WORDS_AS_DIGITS: [&str; 6] =
     ["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+7748283"];
 
 impl CallingParty {
-    /// Reads the caller as the provider wrote it.
+    /// Parses the calling party as the provider writes it.
+    ///
+    /// # Errors
+    ///
+    /// The text is neither a phone in E.164 form nor a mark of a withheld one.
     pub fn parse(text: &str) -> Result<Self, NotE164> {
         let text = text.trim();
         let word = text.is_empty() || text.chars().any(char::is_alphabetic);
@@ -31,34 +37,34 @@ impl CallingParty {
     }
 }
 
-/// "When this caller dials this number, connect to that phone and show that
-/// number": a row of the routes table, without its key.
+/// A row of the routes table, without its key: "when this caller dials this number, ring
+/// that phone and show that number". The key is the number and the caller's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The phone to ring; gone from the row once the route has ended.
+    /// The phone to ring. The row loses it when the route ends.
     pub connect_to: Option<Phone>,
-    /// The number to show to whom is rung.
+    /// The number that the person who is rung sees.
     pub shown_number: Number,
     /// The order that the route belongs to.
     pub order_id: String,
     /// From this moment on, the route connects nobody.
     pub expires_at: Timestamp,
-    /// From this moment on, the route may be claimed by another order.
+    /// From this moment on, another order may claim the route.
     pub reusable_at: Timestamp,
 }
 
-/// What to do with a call.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Ring that phone and show that number.
+    /// Connect the call.
     Connect {
         /// The phone to ring.
         connect_to: Phone,
-        /// The number to show.
+        /// The number that the person who is rung sees.
         shown_number: Number,
-        /// The order that connects the two.
+        /// The order that the route belongs to.
         order_id: String,
-        /// Until when it does.
+        /// From this moment on, the route connects nobody.
         expires_at: Timestamp,
     },
     /// Connect nobody.
@@ -68,18 +74,19 @@ pub enum Answer {
 /// Why a call connects nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There was a route, and it has ended.
+    /// The route has ended, and no other order may claim it yet.
     Ended,
-    /// There is none; whether the number is ours is not told.
+    /// No route exists for this caller and number. A number that is in no pool gets the
+    /// same answer.
     NoRoute,
-    /// The caller withheld the number, and so can't be recognised.
+    /// The caller withheld the phone, and so cannot be recognised.
     CallerHidden,
     /// The tables could not be read in time.
     Unavailable,
 }
 
 impl Reason {
-    /// The word for it in answers and logs.
+    /// Returns the word for the reason in answers and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ended => "ended",
@@ -90,8 +97,8 @@ impl Reason {
     }
 }
 
-/// Decides a call from the route's row. The row may outlive its times by days
-/// (the table's own expiry lags), so that both are compared with now.
+/// Decides a call from the route's row. DynamoDB deletes an expired row days late, so the
+/// answer compares both of the row's times with now.
 pub fn answer(route: Option<Route>, now: Timestamp) -> Answer {
     let Some(route) = route else { return Answer::Reject(Reason::NoRoute) };
     match route.connect_to {
@@ -111,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_withheld_caller_is_recognised_in_all_its_spellings() {
+    fn every_spelling_of_a_withheld_phone_is_recognised() {
         for text in
             ["", "  ", "anonymous", "ANONYMOUS", "Private", "unknown", "sip:a@b", "client:x"]
                 .into_iter()
@@ -127,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digits_that_stand_for_words_are_what_a_keypad_makes_of_them() {
+    fn the_digits_of_withheld_phones_are_words_on_a_keypad() {
         let keys = ["abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz"];
         let words = ["anonymous", "restricted", "blocked", "unknown", "unavailable", "private"];
         for (word, digits) in words.iter().zip(WORDS_AS_DIGITS) {
@@ -140,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_connects_until_it_expires_and_says_ended_until_it_is_reusable() {
+    fn a_route_connects_until_it_expires_and_is_called_ended_until_it_is_reusable() {
         let phone: Phone = "+6281211112222".parse().unwrap();
         let at = Timestamp::from_seconds;
         let route = |connect_to| {

@@ -1,35 +1,39 @@
-//! Reading JSON that others wrote: each field is checked on its own, and what is
-//! wrong is told by the field's name and a reason, never by its value, since a
-//! phone may stand in any of them.
+//! Reads the fields of JSON that other systems wrote. Each field is checked on its own. An
+//! error names the field and a reason, and never quotes the value, which may be a phone.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-/// A field holds something that it must not. Safe to log: it names no value.
+/// A field has a value that is not allowed. Safe to log: it does not quote the value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Invalid {
     /// The path of the field, such as `participants[1].phone`.
     pub field: String,
-    /// What it must be instead.
+    /// What the field must be, such as `must be a string`.
     pub reason: Cow<'static, str>,
 }
 
 impl Invalid {
-    /// Says what is wrong with a field.
+    /// Makes the error of a field from the field's path and a reason.
     pub fn new(field: impl Into<String>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
 
-    /// Puts the name of the object in front that the field belongs to.
+    /// Prefixes the field with the object that it belongs to: `phone` inside
+    /// `participants[1]` becomes `participants[1].phone`.
     #[must_use]
     pub fn inside(self, parent: &str) -> Self {
         Self { field: format!("{parent}.{}", self.field), ..self }
     }
 }
 
-/// Reads a text that must be one JSON object; `what` names it in the error.
+/// Reads a text that must be one JSON object; `what` names the text in the error.
+///
+/// # Errors
+///
+/// The text is not JSON, or not an object.
 pub fn object(text: &str, what: &str) -> Result<Map<String, Value>, Invalid> {
     match serde_json::from_str(text) {
         Ok(Value::Object(fields)) => Ok(fields),
@@ -38,12 +42,20 @@ pub fn object(text: &str, what: &str) -> Result<Map<String, Value>, Invalid> {
     }
 }
 
-/// Reads a string that must be there.
+/// Reads a required string.
+///
+/// # Errors
+///
+/// The field is missing, `null`, or not a string.
 pub fn string<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a str, Invalid> {
     optional_string(fields, name)?.ok_or_else(|| Invalid::new(name, "is missing"))
 }
 
-/// Reads a string that may be left out, or be `null`.
+/// Reads an optional string. `null` counts as missing.
+///
+/// # Errors
+///
+/// The field is not a string.
 pub fn optional_string<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
@@ -55,12 +67,20 @@ pub fn optional_string<'a>(
     }
 }
 
-/// Reads an unsigned whole number that must be there.
+/// Reads a required unsigned whole number.
+///
+/// # Errors
+///
+/// The field is missing, `null`, or not an unsigned 64-bit whole number.
 pub fn unsigned(fields: &Map<String, Value>, name: &str) -> Result<u64, Invalid> {
     optional_unsigned(fields, name)?.ok_or_else(|| Invalid::new(name, "is missing"))
 }
 
-/// Reads an unsigned whole number that may be left out.
+/// Reads an optional unsigned whole number. `null` counts as missing.
+///
+/// # Errors
+///
+/// The field is not an unsigned 64-bit whole number.
 pub fn optional_unsigned(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, Invalid> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -71,7 +91,11 @@ pub fn optional_unsigned(fields: &Map<String, Value>, name: &str) -> Result<Opti
     }
 }
 
-/// Reads a list that must be there.
+/// Reads a required list.
+///
+/// # Errors
+///
+/// The field is missing, `null`, or not a list.
 pub fn list<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], Invalid> {
     match fields.get(name) {
         None | Some(Value::Null) => Err(Invalid::new(name, "is missing")),

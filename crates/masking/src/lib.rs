@@ -1,24 +1,26 @@
-//! The rules of number masking: values in, decisions out. No I/O, no AWS, no clock.
+//! The rules of number masking, as functions of values. No I/O, no AWS, no clock.
 //!
-//! The words, here and everywhere in the project:
+//! The project's words, as the README has them:
 //!
 //! | word | meaning |
 //! | --- | --- |
-//! | number | a virtual number, E.164, rented from a provider |
-//! | pool | the numbers that may serve the same orders |
+//! | number | a virtual number in E.164 form, rented from a provider |
+//! | pool | the numbers that may serve the same orders: those of a country, a city, a provider account |
 //! | order | one transaction between participants; it has an id and a growing version |
-//! | participant | a person on an order: a role and a real phone |
-//! | caller | the keyed hash that stands for a real phone in keys |
-//! | route | "when this caller dials this number, connect to that phone and show that number" |
+//! | participant | a person on an order: a role (`customer`, `agent`, `merchant` …) and a real phone |
+//! | caller | the keyed hash that stands for a real phone in table keys |
+//! | route | "when this caller dials this number, ring that phone and show that number" |
 //! | assign, amend, release, close | give an order its numbers, change who is on it, take them back, for good |
 //! | cool-down | how long a released number or route stays unused |
 //! | grace | how long after completion an order's routes still connect |
 //! | refill | bring a pool back to its target, from the provider |
 //!
-//! The way of an order event: [`OrderEvent::parse`], then an [`Attempt`], which decides
-//! against the order's row, makes a [`Plan`] of what to write, and says what to do until
-//! the row has taken the event in. The way of a call: [`CallingParty::parse`], the route's
-//! row, [`answer`].
+//! In code, a field named `caller` holds the hash, a [`PhoneHash`], and never the phone.
+//!
+//! An order event is parsed by [`OrderEvent::parse`]. An [`Attempt`] then decides what the
+//! event does to the order's row, makes a [`Plan`] of the writes, and says what to do next
+//! until the row has taken in the event. A call is parsed by [`CallingParty::parse`], and
+//! [`answer`] decides it from the route's row.
 
 mod call;
 pub mod field;

@@ -1,5 +1,5 @@
-//! Orders: what events say of them, what their rows hold, and how an event gets into
-//! its order's row.
+//! Orders: their events, their rows, and the attempt that applies an event to its order's
+//! row.
 
 pub(crate) mod announcement;
 pub(crate) mod attempt;

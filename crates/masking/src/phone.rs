@@ -1,36 +1,38 @@
-//! The two kinds of phone number, which must never be confused: the [`Phone`] of
-//! a person, which nobody may see, and the [`Number`] that stands in for it.
+//! The two kinds of phone number, as types that cannot be confused: [`Phone`], a person's
+//! real phone, which must stay secret, and [`Number`], the virtual number that is shown
+//! in its place.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A person's real phone, in E.164 form.
 ///
-/// It cannot be printed: its `Debug` form hides every digit, there is no
-/// `Display` and no `Serialize`. The digits leave through [`Phone::reveal`]
-/// alone, so that a search for that word finds every place where they do.
+/// It cannot be printed: its `Debug` form hides every digit, and it has no `Display` and
+/// no `Serialize`. Only [`Phone::reveal`] returns the digits, so that a search for that
+/// word finds every place that uses them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
 
-/// A virtual number, in E.164 form: rented from a provider and shown to people.
+/// A virtual number, in E.164 form. It is rented from a provider and shown to people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number(String);
 
-/// The text is not a number in E.164 form. It does not say what the text was.
+/// A text is not a phone number in E.164 form. The error does not quote the text, which
+/// may hold a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a phone number in E.164 form: `+`, then 8 to 15 digits")]
 pub struct NotE164;
 
 impl Phone {
-    /// Returns the digits. For the routes table, the keyed hash and a provider's
-    /// answer; for nothing else.
+    /// Returns the phone in E.164 form, such as `+6281211112222`. Use it only for the
+    /// routes table, the keyed hash and the answer to a call.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
 impl Number {
-    /// Returns the number as it is dialled, such as `+622150001`.
+    /// Returns the number in E.164 form, such as `+622150001`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -64,8 +66,9 @@ impl fmt::Display for Number {
     }
 }
 
-/// Checks the form that ITU-T E.164 gives international numbers: a country code,
-/// which never begins with 0, and at most 15 digits in all.
+/// Checks the form of an international number: a country code, which never begins with 0,
+/// and at most 15 digits in all. Fewer than 8 digits are a short code, not a phone.
+/// Source: ITU-T E.164 for the country code and the 15 digits.
 fn e164(text: &str) -> Result<String, NotE164> {
     let digits = text.strip_prefix('+').ok_or(NotE164)?;
     let valid = (8..=15).contains(&digits.len())
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_e164_and_nothing_else() {
+    fn a_text_in_any_other_form_than_e164_is_refused() {
         for valid in ["+12345678", "+6281211112222", "+123456789012345"] {
             assert_eq!(valid.parse::<Phone>().unwrap().reveal(), valid);
         }
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_shows_no_digit() {
+    fn a_printed_phone_hides_every_digit() {
         let phone: Phone = "+6281211112222".parse().unwrap();
         let printed = format!("{phone:?} {:#?} {:?}", Some(&phone), NotE164);
         assert!(!printed.contains("81211") && !printed.contains("62"), "{printed}");

@@ -1,4 +1,4 @@
-//! The keyed hash under which a phone stands in table keys.
+//! The keyed hash that stands for a real phone in table keys.
 
 use std::fmt;
 
@@ -10,21 +10,28 @@ use sha2::Sha256;
 use crate::Phone;
 use crate::field::{self, Invalid};
 
-/// The secret key of the hash. Changing it cuts every live route off.
+/// The secret key of the hash. A new key changes every hash, so that no live route is
+/// found any more.
 #[derive(Clone)]
 pub struct PhoneHashKey(Hmac<Sha256>);
 
-/// The keyed hash that stands for a phone: HMAC-SHA-256, base64url without
-/// padding. Without the key it can neither be made nor be reversed by trying all
-/// phones.
+/// The keyed hash that stands for a person's real phone in tables: HMAC-SHA-256, as 43
+/// characters of base64url without padding. Fields that hold one are named `caller`.
+/// Without the key nobody can compute the hash of a phone, and so nobody can find the
+/// phone of a hash by trying all phones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PhoneHash(String);
 
-/// Shorter keys could be guessed.
+/// The shortest key, in bytes. A key that is shorter than the hash's output of 32 bytes
+/// weakens the hash. Source: RFC 2104, section 3.
 const SHORTEST_KEY: usize = 32;
 
 impl PhoneHashKey {
-    /// Reads the key out of the service's secret, `{"caller_key":"…"}`.
+    /// Parses the service's secret, `{"caller_key":"…"}`.
+    ///
+    /// # Errors
+    ///
+    /// The secret is not a JSON object, or has no key of at least 32 bytes.
     pub fn parse(secret: &str) -> Result<Self, Invalid> {
         let fields = field::object(secret, "ServiceSecret")?;
         let key = field::string(&fields, "caller_key")?;
@@ -51,12 +58,12 @@ impl fmt::Debug for PhoneHashKey {
 }
 
 impl PhoneHash {
-    /// Takes a hash as a table holds it.
+    /// Wraps a hash that was read from a table.
     pub fn from_stored(hash: String) -> Self {
         Self(hash)
     }
 
-    /// The hash as tables hold it.
+    /// Returns the text that tables store.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_phone_under_the_same_key_is_the_same_caller() {
+    fn the_hash_depends_on_the_phone_and_the_key_alone() {
         let phone: Phone = "+6281211112222".parse().unwrap();
         let [one, other] = ["0", "1"].map(|digit| {
             PhoneHashKey::parse(&format!(r#"{{"caller_key":"{}"}}"#, digit.repeat(32))).unwrap()
@@ -80,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_without_a_usable_key_is_refused_by_field() {
+    fn a_secret_without_a_usable_key_is_refused_with_the_name_of_the_field() {
         for (secret, error) in [
             ("", "ServiceSecret: must be JSON"),
             ("[]", "ServiceSecret: must be a JSON object"),

@@ -1,5 +1,4 @@
-//! Pools: the numbers that may serve the same orders, and the rules for them, as
-//! the `Pools` parameter of the stack gives them.
+//! Pools and their rules, parsed from the `Pools` parameter of the stack.
 
 pub(crate) mod message;
 
@@ -13,70 +12,72 @@ use crate::field::{self, Invalid};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(String);
 
-/// Who rents a pool's numbers out.
+/// The provider that a pool's numbers are rented from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
-    /// A person imports them.
+    /// No API: a person rents the numbers and imports them.
     Manual,
-    /// Twilio, over its API.
+    /// Twilio's API.
     Twilio,
-    /// Exotel, over its API.
+    /// Exotel's API.
     Exotel,
 }
 
-/// The kind of number to rent.
+/// The kind of number that a pool rents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NumberType {
-    /// A landline number of a place.
+    /// A landline number of a city or region.
     Local,
     /// A mobile number.
     Mobile,
-    /// A number that costs the caller nothing.
+    /// A number that is free of charge for the person who dials it.
     TollFree,
 }
 
-/// How a pool's numbers are shared out among orders.
+/// How a pool allocates its numbers to orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Allocation {
-    /// One order holds a number.
+    /// A number serves one order at a time.
     Exclusive,
-    /// A number serves many orders at once, but for each caller only one: the orders
-    /// claim routes, and no numbers.
+    /// A number serves many orders at a time, but only one order of each caller. These
+    /// orders claim routes, and no numbers.
     Shared,
 }
 
 /// A pool and its rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
-    /// Its name in events and tables.
+    /// The pool's id in events, messages and tables.
     pub id: PoolId,
-    /// Whether it serves the events that name no pool.
+    /// Whether the pool serves the events that name no pool.
     pub default: bool,
-    /// Who rents the numbers out.
+    /// Where the numbers are rented.
     pub provider: Provider,
-    /// ISO 3166 code of the country whose numbers are rented; needed for buying.
+    /// The two-letter ISO 3166 code of the country to rent numbers of. Needed for buying.
     pub country: Option<String>,
-    /// The kind of number to rent.
+    /// The kind of number that is bought.
     pub number_type: NumberType,
-    /// How numbers are shared out.
+    /// Whether a number serves one order or many at a time.
     pub allocation: Allocation,
-    /// Fewer free numbers than this call for a refill. Of a shared pool all are free.
+    /// Low water: with fewer free numbers, the pool needs a refill. In a shared pool all
+    /// numbers count as free.
     pub min_free: u64,
-    /// A refill stops at this many free numbers. Of a shared pool all are free.
+    /// A refill stops at this many free numbers. In a shared pool all numbers count as free.
     pub target_free: u64,
-    /// The most that the provider's account may hold for this pool.
+    /// The most numbers that the provider's account may hold for this pool.
     pub max_numbers: u64,
     /// How long a released number or route stays unused, in seconds.
     pub cooldown_seconds: u64,
-    /// How long a completed order's routes still connect, in seconds.
+    /// How long the routes of a completed order still connect, in seconds.
     pub grace_seconds: u64,
-    /// The longest that an order may hold its numbers, in seconds.
+    /// The longest time that an assignment may hold its numbers, in seconds.
     pub max_order_seconds: u64,
-    /// Over how many index keys the free numbers are spread; may grow, never shrink.
+    /// How many keys of the index `available` the pool's numbers are spread over. May grow,
+    /// but never shrink: the numbers of a dropped shard would not be found.
     pub shards: u64,
-    /// Twilio's id of the address that a country may ask for.
+    /// Twilio's id of an address, which some countries require of a buyer.
     pub address_sid: Option<String>,
-    /// Twilio's id of the regulatory bundle that a country may ask for.
+    /// Twilio's id of a regulatory bundle, which some countries require of a buyer.
     pub bundle_sid: Option<String>,
 }
 
@@ -102,15 +103,16 @@ const FIELDS: [&str; 15] = [
     "bundle_sid",
 ];
 
-/// Ten years: longer is a mistake of units.
+/// The longest time in `Pools`: ten years. More seconds are milliseconds by mistake.
 const LONGEST_SECONDS: u64 = 315_360_000;
-/// More would cost a dry pool more queries than a function has time for.
+/// The most shards of a pool. An event queries every shard before it believes that the
+/// pool is dry; more queries would outlast the function's time.
 const MOST_SHARDS: u64 = 256;
 
 impl Provider {
     const ALL: [Self; 3] = [Self::Manual, Self::Twilio, Self::Exotel];
 
-    /// The name in `Pools` and in tables.
+    /// Returns the name in `Pools` and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Manual => "manual",
@@ -119,7 +121,7 @@ impl Provider {
         }
     }
 
-    /// Reads a name.
+    /// Parses a name of `Pools` or of a table.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == name)
     }
@@ -128,7 +130,7 @@ impl Provider {
 impl NumberType {
     const ALL: [Self; 3] = [Self::Local, Self::Mobile, Self::TollFree];
 
-    /// The name in `Pools` and in tables.
+    /// Returns the name in `Pools` and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -137,7 +139,7 @@ impl NumberType {
         }
     }
 
-    /// Reads a name.
+    /// Parses a name of `Pools` or of a table.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == name)
     }
@@ -146,7 +148,7 @@ impl NumberType {
 impl Allocation {
     const ALL: [Self; 2] = [Self::Exclusive, Self::Shared];
 
-    /// The name in `Pools` and in tables.
+    /// Returns the name in `Pools` and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exclusive => "exclusive",
@@ -154,21 +156,21 @@ impl Allocation {
         }
     }
 
-    /// Reads a name.
+    /// Parses a name of `Pools` or of a table.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == name)
     }
 }
 
 impl PoolId {
-    /// Reads the id of a pool.
+    /// Parses the id of a pool.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = (1..=32).contains(&text.len())
             && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -181,7 +183,11 @@ impl fmt::Display for PoolId {
 }
 
 impl Pools {
-    /// Reads the `Pools` parameter. The error names the field, as `Pools[0].shards`.
+    /// Parses the `Pools` parameter, a JSON list of pools.
+    ///
+    /// # Errors
+    ///
+    /// Names the first wrong field, such as `Pools[0].shards`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let Ok(Value::Array(entries)) = serde_json::from_str(text) else {
             return Err(Invalid::new("Pools", "must be a JSON list of pools"));
@@ -215,12 +221,16 @@ impl Pools {
         Ok(Self(pools))
     }
 
-    /// The pool of that id.
+    /// Finds a pool by its id.
     pub fn by_id(&self, id: &PoolId) -> Option<&Pool> {
         self.0.iter().find(|pool| pool.id == *id)
     }
 
-    /// The pool that an event means: the one that it names, else the default.
+    /// Finds the pool of an event: the pool that the event names, or else the default.
+    ///
+    /// # Errors
+    ///
+    /// No pool of the stack has that name.
     pub fn named(&self, name: Option<&str>) -> Result<&Pool, Invalid> {
         let pool = match name {
             Some(name) => PoolId::parse(name).and_then(|id| self.by_id(&id)),
@@ -229,32 +239,32 @@ impl Pools {
         pool.ok_or_else(|| Invalid::new("pool", "must be the id of a pool of this stack"))
     }
 
-    /// All of them.
+    /// All pools, in the order of the parameter.
     pub fn iter(&self) -> impl Iterator<Item = &Pool> {
         self.0.iter()
     }
 }
 
 impl Pool {
-    /// The index key of one of the pool's shards.
+    /// Returns the index key of one of the pool's shards.
     pub fn shard(&self, shard: u64) -> String {
         format!("{}#{shard}", self.id)
     }
 
-    /// How many numbers to rent, when so many may serve an order or soon may, and the
-    /// provider's account holds so many for the pool.
+    /// How many numbers to buy, when `usable` numbers are free now or within a cool-down,
+    /// and the provider's account holds `owned` numbers for the pool.
     pub fn shortfall(&self, usable: u64, owned: u64) -> u64 {
         let wanted = self.target_free.saturating_sub(usable);
         wanted.min(self.max_numbers.saturating_sub(owned))
     }
 
-    /// A shard with fewer free numbers than this means that the pool runs low.
+    /// Low water of one shard: with fewer free numbers in a shard, the pool needs a refill.
     pub fn low_water_per_shard(&self) -> u64 {
         (self.min_free / self.shards).max(1)
     }
 }
 
-/// Reads a pool. The defaults are those of `docs/contract.md`.
+/// Parses one pool. `docs/contract.md` explains the defaults.
 fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
     if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         let known = unknown.chars().all(|c| c.is_ascii_lowercase() || c == '_');
@@ -291,7 +301,7 @@ fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
     Ok(pool)
 }
 
-/// Reads a word out of a list of known ones, the first of which is the default.
+/// Parses a field that must be one of the known words. The first word is the default.
 fn one_of<T: Copy>(
     fields: &Map<String, Value>,
     name: &str,

@@ -1,11 +1,11 @@
-//! Moments, in whole seconds, as the tables keep them.
+//! Moments in whole seconds, which is the unit of the tables.
 
 use std::fmt;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment: seconds since 1970-01-01T00:00:00Z.
+/// A moment, in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -13,24 +13,25 @@ pub struct Timestamp(u64);
 const LAST: u64 = 253_402_300_799;
 
 impl Timestamp {
-    /// The moment that many seconds after 1970 began.
+    /// Makes a moment from Unix seconds. Later moments than RFC 3339 can write become the
+    /// last one that it can.
     pub fn from_seconds(seconds: u64) -> Self {
         Self(seconds.min(LAST))
     }
 
-    /// Seconds since 1970 began.
+    /// Returns the moment in Unix seconds.
     pub fn seconds(self) -> u64 {
         self.0
     }
 
-    /// The moment that many seconds later.
+    /// Returns the moment that is `seconds` later, at most the last of RFC 3339.
     #[must_use]
     pub fn after(self, seconds: u64) -> Self {
         Self::from_seconds(self.0.saturating_add(seconds))
     }
 
-    /// Reads an RFC 3339 date and time, such as `2026-11-23T10:00:00Z`. A fraction
-    /// of a second is dropped; a moment before 1970 becomes 1970.
+    /// Parses an RFC 3339 date and time, such as `2026-11-23T10:00:00Z`. Drops a fraction
+    /// of a second. A moment before 1970 becomes the beginning of 1970.
     pub fn parse(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         Some(Self::from_seconds(u64::try_from(moment.unix_timestamp()).unwrap_or(0)))
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_no_other_form() {
+    fn another_form_than_rfc_3339_is_refused() {
         for text in ["", "2026-11-23", "1795000000", "2026-11-23T10:00:00", "tomorrow"] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }

@@ -1,4 +1,4 @@
-//! Drives an [`Attempt`]: performs what it says, and tells it what came of that.
+//! Drives an [`Attempt`]: performs its tasks, and reports their results back to it.
 
 use std::time::Duration;
 
@@ -8,33 +8,37 @@ use masking::{
 };
 use masking_store::{Orders, StoreError};
 
-/// An event of an order.
+/// One event of an order, with its request parsed and its phones hashed.
 #[derive(Clone, Debug)]
 pub struct Step<'a> {
-    /// The order.
+    /// The order that the event is about.
     pub order_id: &'a OrderId,
     /// The version of the event.
     pub version: u64,
-    /// What it asks.
+    /// The request of the event.
     pub request: OrderRequest<'a>,
 }
 
-/// Where free numbers are looked for.
+/// A source of numbers that look free.
 pub trait Candidates {
-    /// Takes numbers that look free and may serve; none when there are too few.
+    /// Takes numbers that look free and may serve. Returns `None` if there are too few.
+    ///
+    /// # Errors
+    ///
+    /// The numbers table could not be read.
     fn take(
         &self,
         needed: &NumbersNeeded<'_>,
     ) -> impl Future<Output = Result<Option<Vec<Number>>, StoreError>>;
 
-    /// Gives numbers back that were taken and not tried.
+    /// Puts back numbers that were taken but not tried.
     fn put_back(&self, pool: &Pool, numbers: Vec<Number>) -> impl Future<Output = ()>;
 
-    /// Learns that some were taken: what was found with them is getting old.
+    /// Forgets the pool's candidates: claims fail, so that they are outdated.
     fn forget(&self, pool: &Pool) -> impl Future<Output = ()>;
 }
 
-/// For events that need no numbers.
+/// The source of events that need no numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct NoCandidates;
 
@@ -48,12 +52,12 @@ impl Candidates for NoCandidates {
     async fn forget(&self, _: &Pool) {}
 }
 
-/// Applies an event to its order. With `blind`, the first write is tried before
-/// anything is read, which spares the common case a read.
+/// Applies an event to its order. If `blind`, it makes its first write without reading the
+/// order's row, which saves a read in the common case.
 ///
 /// # Errors
 ///
-/// The tables did not answer, twice. The event may have been applied.
+/// A read failed, or two writes got no answer. The event may have been applied.
 pub async fn apply(
     orders: &Orders,
     clock: &Clock,

@@ -1,4 +1,5 @@
-//! A function's queue of order events, and the queue that it announces on.
+//! The queues of a function: the one that order events come from, and the one that
+//! announcements go to.
 
 use aws_lambda_events::sqs::SqsMessage;
 use aws_sdk_sqs::Client;
@@ -7,7 +8,7 @@ use masking::{Invalid, OrderEvent};
 
 use crate::Verdict;
 
-/// Where order events come from, and where announcements go.
+/// The queues of a function that handles order events.
 #[derive(Clone, Debug)]
 pub struct Intake {
     queue: SourceQueue,
@@ -15,17 +16,17 @@ pub struct Intake {
     number_events_queue_url: String,
 }
 
-/// What came of performing a verdict.
+/// The result of performing a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Performed {
-    /// Whether the verdict had an announcement, and it was sent.
+pub struct Settlement {
+    /// Whether an announcement was sent. False if the verdict has none.
     pub announced: bool,
-    /// What the response to the batch says about the message.
+    /// The delivery of the message, for the response to its batch.
     pub delivery: Delivery,
 }
 
 impl Intake {
-    /// Takes events from `queue` and announces on the other.
+    /// Takes events from `queue`, and sends announcements to the other queue.
     pub fn new(
         queue: SourceQueue,
         client: Client,
@@ -39,21 +40,21 @@ impl Intake {
         self.queue.warm_up().await;
     }
 
-    /// Reads a message as an order event.
+    /// Parses a message as an order event.
     ///
     /// # Errors
     ///
-    /// Names the field that is wrong.
+    /// Names the first wrong field.
     pub fn read(message: &SqsMessage) -> Result<OrderEvent, Invalid> {
         OrderEvent::parse(message.body.as_deref().unwrap_or_default())
     }
 
-    /// Announces what is to be announced, and settles the message. If the announcement
-    /// can't be sent, the message is delivered again, whatever its fate was to be.
-    pub async fn perform(&self, message: &SqsMessage, verdict: &Verdict) -> Performed {
+    /// Sends the announcement of a verdict, then settles the message by its fate. If the
+    /// announcement cannot be sent, the message is redelivered instead.
+    pub async fn perform(&self, message: &SqsMessage, verdict: &Verdict) -> Settlement {
         let Some(announcement) = &verdict.announcement else {
             let delivery = self.queue.settle(message, &verdict.fate).await;
-            return Performed { announced: false, delivery };
+            return Settlement { announced: false, delivery };
         };
         let body = announcement.to_json().to_string();
         let sent = sqs::send(&self.client, &self.number_events_queue_url, body).await;
@@ -64,6 +65,6 @@ impl Intake {
                 &Fate::Again
             }
         };
-        Performed { announced: sent.is_ok(), delivery: self.queue.settle(message, fate).await }
+        Settlement { announced: sent.is_ok(), delivery: self.queue.settle(message, fate).await }
     }
 }

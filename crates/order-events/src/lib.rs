@@ -1,11 +1,11 @@
-//! The way of an order event, which assign-numbers and release-numbers share:
-//! [`Intake`] reads it from its queue, [`apply()`] brings the order's row to what the
-//! event asks, a [`Verdict`] says what follows, and [`Intake::perform`] does that.
+//! Handles an order event, for assign-numbers and release-numbers alike: [`Intake`] parses it
+//! from its queue, [`apply()`] applies it to the order's row, a [`Verdict`] says what to
+//! announce and what becomes of the message, and [`Intake::perform`] does both.
 
 mod apply;
 mod intake;
 mod verdict;
 
 pub use self::apply::{Candidates, NoCandidates, Step, apply};
-pub use self::intake::{Intake, Performed};
+pub use self::intake::{Intake, Settlement};
 pub use self::verdict::{Verdict, refusal};

@@ -1,4 +1,5 @@
-//! What is to become of an order event: decided first, performed by [`Intake`] afterwards.
+//! Decides what to announce after an order event, and what becomes of its message. [`Intake`]
+//! performs the decision.
 //!
 //! [`Intake`]: crate::Intake
 
@@ -9,12 +10,12 @@ use lambda_support::sqs::{Fate, Refusal};
 use masking::{Announcement, Attempt, Invalid, OrderId, Outcome};
 use masking_store::StoreError;
 
-/// What is to be announced about an order, and what becomes of the message then.
+/// The decision on the message of an order event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Sent first. If it can't be sent, the message is delivered again.
+    /// The announcement to send first. If it cannot be sent, the message is redelivered.
     pub announcement: Option<Announcement>,
-    /// What becomes of the message.
+    /// The fate of the message after the announcement.
     pub fate: Fate,
 }
 
@@ -24,18 +25,18 @@ impl Verdict {
         Self { announcement: None, fate }
     }
 
-    /// Announces this, and is done with the message.
+    /// Announces, and is done with the message.
     pub fn announce(announcement: Announcement) -> Self {
         Self { announcement: Some(announcement), fate: Fate::Done }
     }
 
-    /// Refuses the message for a field.
+    /// Refuses the message because of a wrong field: it goes to the dead-letter queue.
     pub fn refuse(why: Invalid) -> Self {
         Self::silent(refusal(why))
     }
 
-    /// What follows from the outcome of an event; `None` if its pool is dry. Logs why
-    /// an event is tried again.
+    /// Decides from the outcome of an event. Returns `None` if the pool is dry, which the
+    /// function decides itself. Logs why an event is tried again.
     pub fn of(applied: Result<Outcome, StoreError>, order_id: &OrderId) -> Option<Self> {
         Some(match applied {
             Ok(Outcome::Announce(announcement)) => Self::announce(announcement),
@@ -47,7 +48,7 @@ impl Verdict {
         })
     }
 
-    /// Tries the event again, and logs why.
+    /// Has the message redelivered, and logs why.
     pub fn again(error: &dyn Error, order_id: &OrderId) -> Self {
         let error = Chain(error);
         tracing::error!(%error, order.id = %order_id, "an order event is to be tried again");
@@ -55,12 +56,12 @@ impl Verdict {
     }
 }
 
-/// Other writes were at the same rows each time that the event was tried.
+/// The error of an event that lost every try against other writes of the same rows.
 #[derive(Debug, thiserror::Error)]
 #[error("lost {} times against other writes of the same rows", Attempt::MOST_TRIES)]
 struct Contention;
 
-/// The fate of a message with that mistake.
+/// The fate of a message with a wrong field: the dead-letter queue.
 pub fn refusal(why: Invalid) -> Fate {
     Fate::Refuse(Refusal { field: why.field, reason: why.reason })
 }

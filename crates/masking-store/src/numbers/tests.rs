@@ -1,4 +1,5 @@
-//! Keys that DynamoDB leaves unprocessed, which the embedded one never does.
+//! Tests of keys that DynamoDB leaves unprocessed. The embedded DynamoDB of the integration
+//! tests never leaves any.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +13,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 
 use super::*;
 
-/// Answers with one row, and leaves a key unprocessed in the first so many answers.
+/// A DynamoDB that answers with one row, and leaves a key unprocessed in its first
+/// `busy_for` answers.
 #[derive(Debug)]
 struct Busy {
     answers: Arc<AtomicU32>,
@@ -35,8 +37,8 @@ impl HttpConnector for Busy {
     }
 }
 
-/// Reads rows from a table that is busy for so many answers: how many rows came of it,
-/// and after how many answers.
+/// Reads rows from a table that is busy for `busy_for` answers. Returns the number of rows,
+/// and the number of answers.
 async fn read(busy_for: u32) -> (Result<usize, String>, u32) {
     let answers = Arc::new(AtomicU32::new(0));
     let connector = SharedHttpConnector::new(Busy { answers: Arc::clone(&answers), busy_for });
@@ -53,7 +55,7 @@ async fn read(busy_for: u32) -> (Result<usize, String>, u32) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_unprocessed_is_asked_for_again_after_a_pause() {
+async fn unprocessed_keys_are_requested_again_after_a_pause() {
     let began = tokio::time::Instant::now();
     assert_eq!(read(0).await, (Ok(1), 1));
     assert_eq!(began.elapsed(), Duration::ZERO);
@@ -62,7 +64,7 @@ async fn what_is_left_unprocessed_is_asked_for_again_after_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_again_and_again_is_given_up() {
+async fn keys_that_stay_unprocessed_are_given_up_after_five_requests() {
     assert_eq!(read(4).await, (Ok(5), 5));
     let given_up = Err("BatchGetItem on Numbers failed: UnprocessedKeys".to_owned());
     assert_eq!(read(5).await, (given_up, 5));

@@ -1,39 +1,39 @@
-//! Announcements: what the order system, and through it its apps, are told about
-//! an order's numbers. No real phone fits into one.
+//! Announcements: the messages to the order system about an order's numbers. They have no
+//! field for a real phone.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{Number, OrderId, PoolId, Role, Timestamp};
 
-/// News about an order's numbers.
+/// A message to the order system about an order's numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Announcement {
-    /// These numbers stand for the participants; the list is complete.
+    /// The order holds these numbers. The list of participants is complete.
     Assigned {
-        /// The order.
+        /// The order that the announcement is about.
         order_id: OrderId,
         /// The version of the order's row.
         version: u64,
-        /// The pool that the numbers are of.
+        /// The pool that the numbers come from.
         pool: Option<PoolId>,
-        /// Until when the numbers may be shown.
+        /// When the numbers end; apps must not show them any longer.
         expires_at: Timestamp,
-        /// Which number stands for whom.
+        /// The roles, with the number that stands for each.
         participants: Vec<ParticipantNumber>,
     },
     /// The order holds no numbers.
     Released {
-        /// The order.
+        /// The order that the announcement is about.
         order_id: OrderId,
         /// The version of the order's row.
         version: u64,
-        /// Why it holds none.
+        /// Why the order holds no numbers.
         reason: ReleaseReason,
     },
-    /// The pool had too few free numbers; the event waits.
+    /// The pool has too few free numbers, and the event waits for them.
     Unavailable {
-        /// The order.
+        /// The order that the announcement is about.
         order_id: OrderId,
         /// The version of the event that waits.
         version: u64,
@@ -42,12 +42,13 @@ pub enum Announcement {
     },
 }
 
-/// The number that stands for a role.
+/// The role of a participant, and the number that stands for it, as announced. (The row's
+/// `HeldNumber` also has the caller's hash, which must not be announced.)
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ParticipantNumber {
-    /// The role.
+    /// The role that the number stands for.
     pub role: Role,
-    /// The number that the others dial, and see.
+    /// The number that the other participants dial and see.
     pub number: Number,
 }
 
@@ -55,18 +56,18 @@ pub struct ParticipantNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReleaseReason {
-    /// Its people were taken off.
+    /// An event took the participants off the order.
     Unassigned,
-    /// It is over, well.
+    /// The order ended as planned.
     Completed,
-    /// It is over, for another reason.
+    /// The order ended early.
     Cancelled,
-    /// Its assignment was over when it came.
+    /// The assignment has expired, or had expired when its event arrived.
     Expired,
 }
 
 impl Announcement {
-    /// The body of the message.
+    /// Returns the body of the message, as `docs/contract.md` has it.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Assigned { order_id, version, pool, expires_at, participants } => json!({

@@ -1,10 +1,11 @@
-//! One event on its way into its order's row: read, decide, plan, write, and again
-//! until the row says what the event asks for. A value without I/O: [`Attempt::next`]
-//! says what to do, and whoever does it tells the attempt what came of it.
+//! Applies one event to its order's row: reads the row, decides, plans, writes, and tries
+//! again until the row has taken in the event. The attempt is a value without I/O:
+//! [`Attempt::next`] returns the next task, and the driver that performs the task reports the
+//! result back to the attempt.
 //!
-//! Success is judged on the order's row alone. A write whose answer was lost is found
-//! out by reading the row: either the row says what was to be written, and the event is
-//! a duplicate of itself, or the row says something else, and the event is decided anew.
+//! Only the order's row shows success. If the answer to a write is lost, the attempt reads
+//! the row. Either the row has taken in the event, which is then a duplicate of itself, or
+//! it has not, and the event is decided again.
 
 use std::time::Duration;
 
@@ -15,101 +16,103 @@ use super::row::{ClaimTerms, KnownRow};
 use super::transaction::{Commit, Plan, Write};
 use crate::{Allocation, Invalid, Number, OrderId, Pool, Timestamp};
 
-/// One event on its way into its order's row.
+/// The attempt to apply one event to its order's row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attempt<'a> {
     order_id: &'a OrderId,
     version: u64,
     request: &'a OrderRequest<'a>,
-    /// What is known of the order's row.
+    /// The order's row, as far as it is known.
     row: KnownRow,
-    /// What lost writes have taught about other rows, as long as the order's row is
-    /// the same.
+    /// The conflicts that failed writes have shown. Dropped when the order's row has
+    /// changed or may have, since they belong to the row before.
     conflicts: Conflicts,
-    /// How often the event was decided.
+    /// How many times the event has been decided.
     tries: u32,
-    /// How many plans were lost to other orders' writes.
+    /// How many plans have failed because of writes of other orders.
     claims_lost: u32,
-    /// Whether the answer of a write got lost before.
+    /// Whether the answer to a write has been lost before.
     failed: bool,
-    /// What has to be done before the next stage, and needs no answer.
+    /// A task without a result, to perform before the next stage.
     errand: Option<Errand>,
     stage: Stage<'a>,
 }
 
-/// What to do next.
+/// The next task of an attempt.
 #[derive(Debug)]
 pub enum Task<'a> {
-    /// Read the order's row, strongly consistent, and tell [`Attempt::saw`].
+    /// Read the order's row with a strongly consistent read. Report it to [`Attempt::saw`].
     ReadRow,
-    /// Find numbers that look free, and tell [`Attempt::took`].
+    /// Find numbers that look free. Report them to [`Attempt::took`].
     TakeNumbers(NumbersNeeded<'a>),
-    /// Write this plan as of that moment, whole or not at all, and tell
-    /// [`Attempt::answered`], or [`Attempt::unanswered`].
+    /// Write this plan whole or not at all. Report the result to [`Attempt::answered`], or an
+    /// error to [`Attempt::unanswered`].
     Commit {
-        /// What to write.
+        /// The transaction to write.
         plan: &'a Plan,
-        /// The moment at which the plan was made, for its conditions.
+        /// The moment at which the plan was made. The conditions of its writes compare with
+        /// it.
         now: Timestamp,
     },
-    /// Give these numbers back: they were taken, and not tried.
+    /// Put back numbers that were taken but not tried, as candidates of other events.
     PutBack {
-        /// The pool that they were taken from.
+        /// The pool that the numbers were taken from.
         pool: &'a Pool,
-        /// The numbers.
+        /// The numbers to put back.
         numbers: Vec<Number>,
     },
-    /// Forget which numbers of the pool looked free: others are claiming them.
+    /// Forget which numbers of the pool looked free: other orders are claiming them.
     Forget {
-        /// The pool.
+        /// The pool whose candidates are outdated.
         pool: &'a Pool,
     },
-    /// Wait for a random time of at most this, so that events that collided once do not
-    /// collide again.
+    /// Back off for a random time, so that events that collided do not collide again.
     Pause {
-        /// The longest time.
+        /// The longest time to wait. The driver draws a time below it.
         longest: Duration,
     },
-    /// Nothing: this came of the event.
+    /// Stop: the event has this outcome.
     Done(Outcome),
 }
 
-/// What came of an event.
+/// The outcome of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The row has taken the event in, now or earlier. This is what the row says.
+    /// The row has taken in the event, now or earlier. This announces the row.
     Announce(Announcement),
     /// The event does nothing to the order.
     Ignored {
-        /// Why.
+        /// Why the event does nothing.
         why: Ignored,
         /// The version of the order's row.
         stored_version: u64,
     },
-    /// The pool has too few free numbers. What the event ends has ended.
+    /// The pool is dry: it has too few numbers for the event. The releases of the event are
+    /// written, and its claims are not.
     Dry,
     /// The event contradicts the order. It will not be applied later either.
     Refused(Invalid),
-    /// Other writes were at the same rows in each try. It may be applied later.
+    /// Every try lost against other writes of the same rows. The event may succeed later.
     Contended,
 }
 
-/// Where an attempt stands.
+/// The stage of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage<'a> {
     /// The order's row is to be read.
     Read,
     /// The next try is to begin.
     Begin,
-    /// The order is to be assigned, and needs numbers for it.
+    /// The assignment needs numbers.
     Take(Assignment<'a>),
-    /// A plan is to be written. It is not whole if numbers are missing.
+    /// A plan is to be written. It is `whole` if it also has the event's claims, and not
+    /// only its releases.
     Write { plan: Plan, now: Timestamp, whole: bool },
-    /// The end.
+    /// The attempt has ended.
     Done(Outcome),
 }
 
-/// What has to be done before the next stage, and needs no answer.
+/// A task without a result, to perform before the next stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Errand {
     PutBack(Vec<Number>),
@@ -117,7 +120,7 @@ enum Errand {
     Pause,
 }
 
-/// The decision to let an order hold numbers.
+/// The decision to assign numbers to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Assignment<'a> {
     request: &'a AssignmentRequest<'a>,
@@ -126,16 +129,19 @@ struct Assignment<'a> {
     now: Timestamp,
 }
 
-/// After this many lost claims, an event treats a shared pool as dry.
+/// After this many failed claims, an event treats a shared pool as dry. It is lower than
+/// [`Attempt::MOST_TRIES`], which leaves tries to read the row and to write the event's
+/// releases.
 const MOST_LOST: u32 = 7;
 
 impl<'a> Attempt<'a> {
-    /// How often an event is decided before it goes back to its queue. More often than
-    /// a claim in a shared pool may be lost, so that what the event ends still ends.
+    /// How many times an event is decided before it goes back to its queue. More than the
+    /// seven claims in a shared pool that may fail, so that the event's releases are still
+    /// written.
     pub const MOST_TRIES: u32 = 10;
 
-    /// An event that has done nothing yet. With `blind`, the first write is tried as if
-    /// the order had no row, which spares the common case a read.
+    /// Starts an attempt. If `blind`, it makes its first write without reading the row, as if
+    /// the order had none. This saves a read in the common case.
     pub fn new(
         order_id: &'a OrderId,
         version: u64,
@@ -156,7 +162,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// What to do next. A task that needs an answer stays the same until it is told.
+    /// Returns the next task. A task that has a result is returned until the result is
+    /// reported.
     pub fn next(&mut self, now: Timestamp) -> Task<'_> {
         if let Some(errand) = self.errand.take()
             && let Some(task) = self.task_of(errand)
@@ -174,19 +181,20 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Takes in the order's row.
+    /// Reports the order's row.
     pub fn saw(&mut self, row: KnownRow) {
         (self.row, self.stage) = (row, Stage::Begin);
     }
 
-    /// Takes in the numbers that were found: as many as were needed, or nothing.
+    /// Reports the numbers that were found: as many as were needed, or none if there were too
+    /// few.
     pub fn took(&mut self, numbers: Option<Vec<Number>>) {
         if let Stage::Take(assignment) = self.stage {
             self.stage = self.assign(&assignment, numbers);
         }
     }
 
-    /// Takes in how the plan's write ended.
+    /// Reports the result of writing the plan.
     pub fn answered(&mut self, commit: Commit) {
         let Stage::Write { plan, now, whole } = &self.stage else { return };
         self.stage = match commit {
@@ -200,7 +208,7 @@ impl<'a> Attempt<'a> {
             Commit::Lost(writes) => {
                 self.errand = Some(Errand::Forget);
                 self.claims_lost += 1;
-                self.conflicts.lost(&writes);
+                self.conflicts.record(&writes);
                 Stage::Begin
             }
             Commit::Busy => {
@@ -210,9 +218,10 @@ impl<'a> Attempt<'a> {
         };
     }
 
-    /// Takes in that nobody knows whether the plan was written: the order's row will
-    /// tell. Returns false if it happened before. The error is then what came of the
-    /// event.
+    /// Reports that the answer to the write is lost, so that the plan may be written or not.
+    /// The first time, the attempt goes on by reading the order's row, and this returns true.
+    /// The second time, it returns false, and the caller of this method gives up with the
+    /// error.
     #[must_use]
     pub fn unanswered(&mut self) -> bool {
         if self.failed {
@@ -224,14 +233,14 @@ impl<'a> Attempt<'a> {
         true
     }
 
-    /// The same attempt with all its tries to go. For the model of the protocol, in
-    /// which a handler may give up at any time, and need not after a number of tries.
+    /// Returns the attempt with all its tries left. For the model of the protocol, whose
+    /// handlers may give up at any time instead of after a number of tries.
     #[must_use]
     pub fn with_all_tries(self) -> Self {
         Self { tries: 0, claims_lost: 0, failed: false, ..self }
     }
 
-    /// Decides the event against what is known of the row.
+    /// Begins the next try: decides the event from the row as far as it is known.
     fn begin(&mut self, now: Timestamp) -> Stage<'a> {
         if self.tries == Self::MOST_TRIES {
             return Stage::Done(Outcome::Contended);
@@ -267,7 +276,7 @@ impl<'a> Attempt<'a> {
         Stage::Write { plan, now, whole: true }
     }
 
-    /// Plans an assignment on these numbers, or what it ends where they are too few.
+    /// Plans an assignment with these numbers. If they are too few, plans only its releases.
     fn assign(&self, assignment: &Assignment<'a>, numbers: Option<Vec<Number>>) -> Stage<'a> {
         let Assignment { request, terms, expires_at, now } = *assignment;
         let change = self.change(now);
@@ -295,7 +304,8 @@ impl<'a> Attempt<'a> {
         Change { row, order_id, version: *version, conflicts, now }
     }
 
-    /// The task of an errand; nothing where the event takes no numbers from a pool.
+    /// Returns the task of an errand. Events that take no numbers have no candidates to put
+    /// back or to forget.
     fn task_of(&self, errand: Errand) -> Option<Task<'a>> {
         let pool = match self.request {
             OrderRequest::Assign(request) => Some(request.pool),
@@ -309,7 +319,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// The numbers that a plan would have claimed.
+/// Returns the numbers that a plan claims.
 fn claimed(plan: &Plan) -> Vec<Number> {
     let claimed = plan.writes.iter().filter_map(|write| match write {
         Write::ClaimNumber { number, .. } => Some(number.clone()),
@@ -318,7 +328,7 @@ fn claimed(plan: &Plan) -> Vec<Number> {
     claimed.collect()
 }
 
-/// The longest pause after that many tries: 20 ms, doubling to 640 ms.
+/// Returns the longest back-off after that many tries: 20 ms, which doubles up to 640 ms.
 fn longest_pause(tries: u32) -> Duration {
     Duration::from_millis(10 << tries.min(6))
 }

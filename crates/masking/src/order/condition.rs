@@ -1,20 +1,21 @@
-//! What a row must be for a write to be made, as a value. `masking-store` renders it
-//! to an expression of DynamoDB, `masking-memory` evaluates it.
+//! The condition of a write, as a value. `masking-store` renders it as an expression of
+//! DynamoDB, and `masking-memory` evaluates it.
 
 use crate::{OrderId, PoolId, Timestamp};
 
-/// What a row must be for a write to be made.
+/// The condition on a row under which it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition<'a> {
-    /// All of these hold. An empty list always holds.
+    /// Holds if all parts hold. An empty list always holds.
     All(Vec<Condition<'a>>),
-    /// One of these holds. An empty list never holds.
+    /// Holds if at least one part holds. An empty list never holds.
     Any(Vec<Condition<'a>>),
-    /// This holds.
+    /// Holds if the fact is true of the row.
     Is(Fact<'a>),
 }
 
-/// Something that is so of a row, or is not. Where there is no row, only its absence is.
+/// A fact that is true or false of a row. If there is no row, [`Fact::Absent`] and
+/// [`Fact::WithoutPool`] are true, and all others are false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// There is no row.
@@ -31,7 +32,7 @@ pub enum Fact<'a> {
     AtRevision(u64),
     /// The order is unassigned.
     Unassigned,
-    /// The order's row has a lower version.
+    /// The order's row has a lower version than this.
     VersionBelow(u64),
     /// The order has no pool.
     WithoutPool,
@@ -40,7 +41,7 @@ pub enum Fact<'a> {
 }
 
 impl<'a> Condition<'a> {
-    /// The facts in it, in the order in which they stand there.
+    /// Returns all facts of the condition, from left to right.
     pub fn facts(&self) -> Vec<Fact<'a>> {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::facts).collect(),

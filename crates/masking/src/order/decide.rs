@@ -1,85 +1,85 @@
-//! What an order event does to an order, whatever order events come in and
-//! however often: the table of the contract, in code.
+//! Decides what an event does to an order. Delivery order and duplicates do not matter.
+//! This is the table of `docs/contract.md`, "What an event does", in code.
 
 use super::announcement::Announcement;
 use super::row::{ClaimTerms, Closed, Holding, KnownRow, Order, Person, State, Unassigned};
 use crate::{Invalid, Pool, Timestamp};
 
-/// What an event asks of an order.
+/// The request that an event makes of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OrderRequest<'a> {
-    /// Let these people reach each other until then.
+    /// Give these people numbers and routes to each other.
     Assign(AssignmentRequest<'a>),
-    /// Take its people off.
+    /// Take all people off the order.
     Unassign,
-    /// It is over.
+    /// End the order for good.
     Close(Closed),
 }
 
-/// Who is to be on an order, and how.
+/// The request to assign an order: its people, their pool and their end. Phones are hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AssignmentRequest<'a> {
     /// The pool to take numbers from.
     pub pool: &'a Pool,
-    /// When the event says that it ends.
+    /// When the event ends the assignment, if it has a time.
     pub expires_at: Option<Timestamp>,
-    /// Two to five people, no role and no phone twice.
+    /// Two to five people. All roles differ, and all phones.
     pub people: Vec<Person>,
 }
 
-/// What an event does to an order.
+/// The decision on an event: its effect on the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision<'a> {
-    /// Nothing, and nothing is announced.
+    /// The event does nothing, and nothing is announced.
     Ignore {
-        /// Why.
+        /// Why the event does nothing.
         why: Ignored,
         /// The version of the order's row.
         stored_version: u64,
     },
-    /// Nothing new: what the row says is announced again.
+    /// The event is a duplicate: the row stays, and is announced again.
     AnnounceAgain(Announcement),
-    /// The order becomes this. Roles without a number need one first.
+    /// The order changes to this. Roles without a number need one first.
     Become(Next<'a>),
 }
 
 /// Why an event does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ignored {
-    /// The order is over.
+    /// The order is closed.
     Closed,
-    /// The row has taken in a later event.
+    /// The row has taken in an event of a higher version.
     Stale,
-    /// The row has taken in another event of the same version.
+    /// The row has taken in an event of another kind with the same version.
     SameVersion,
 }
 
-/// What an order becomes.
+/// The next state of an order, before its numbers are chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a> {
-    /// It holds numbers for these people.
+    /// The order holds numbers for the people of the request.
     Assigned {
-        /// Who they are.
+        /// The people and the pool.
         request: &'a AssignmentRequest<'a>,
-        /// The rules that hold for it.
+        /// The pool's rules for the order: those of its claim.
         terms: ClaimTerms,
-        /// Until when.
+        /// When the order's numbers end.
         expires_at: Timestamp,
     },
-    /// It holds none: what it was to hold was over when the event came.
+    /// The order holds no numbers: the requested assignment has already expired.
     Expired {
-        /// What it was to hold.
+        /// The people and the pool.
         request: &'a AssignmentRequest<'a>,
     },
-    /// It holds none for now.
+    /// The order holds no numbers for now.
     Unassigned,
-    /// It is over.
+    /// The order is over for good.
     Closed(Closed),
 }
 
 impl OrderRequest<'_> {
-    /// Whether the row's last event was of this kind.
-    fn is_what_made(&self, state: &State) -> bool {
+    /// Whether the state comes from an event of this kind.
+    fn is_kind_that_made(&self, state: &State) -> bool {
         matches!(
             (self, state),
             (Self::Assign(_), State::Assigned(_) | State::Unassigned(Unassigned::Expired))
@@ -88,11 +88,12 @@ impl OrderRequest<'_> {
     }
 }
 
-/// Decides what an event of that version does; the first rule that fits decides.
+/// Decides what an event does to the order's row. As in the contract's table, the first rule
+/// that fits decides.
 ///
 /// # Errors
 ///
-/// An assignment is refused when it names another pool than the order's earlier ones.
+/// The request assigns from another pool than the order's earlier assignments.
 pub(crate) fn decide<'a>(
     row: &KnownRow,
     version: u64,
@@ -105,12 +106,12 @@ pub(crate) fn decide<'a>(
         match (&order.state, request) {
             (State::Closed(_), OrderRequest::Close(_)) => return announce_again(),
             (State::Closed(_), _) => return ignore(Ignored::Closed),
-            // Closing is final, whatever its version.
+            // A close is final, even if its version is stale.
             (_, OrderRequest::Close(_)) => {}
             _ if version < order.version => return ignore(Ignored::Stale),
             _ if version > order.version => {}
             (State::Assigned(Holding { waiting: true, .. }), OrderRequest::Assign(_)) => {}
-            (state, _) if request.is_what_made(state) => return announce_again(),
+            (state, _) if request.is_kind_that_made(state) => return announce_again(),
             _ => return ignore(Ignored::SameVersion),
         }
     }
@@ -136,7 +137,7 @@ fn assign<'a>(
     if expires_at <= now {
         return Ok(Next::Expired { request });
     }
-    // An order that is amended keeps the terms of its claim.
+    // An amendment keeps the terms of the order's claim.
     let terms = order
         .and_then(|order| order.holding(now))
         .map_or_else(|| ClaimTerms::of(request.pool), |holding| holding.terms);
@@ -198,7 +199,7 @@ mod tests {
         State::Assigned(Holding { terms, participants, expires_at, waiting })
     }
 
-    /// What an event does, in a word.
+    /// Checks the decision, named by a word.
     #[track_caller]
     fn check(row: &KnownRow, version: u64, request: &OrderRequest<'_>, expected: &str) {
         let decision = decide(row, version, request, Timestamp::from_seconds(NOW)).unwrap();
@@ -230,9 +231,9 @@ mod tests {
         }
         let live = &row(holding(NOW + 1, false));
         let over = &row(holding(NOW, false));
-        let told = &row(State::Unassigned(Unassigned::ByEvent));
+        let unassigned = &row(State::Unassigned(Unassigned::ByEvent));
         let expired = &row(State::Unassigned(Unassigned::Expired));
-        for row in [live, over, told, expired] {
+        for row in [live, over, unassigned, expired] {
             check(row, 4, assign, "ignored: stale");
             check(row, 4, unassign, "ignored: stale");
             check(row, 6, assign, "assigned");
@@ -245,8 +246,8 @@ mod tests {
             check(row, 5, assign, "announced again");
             check(row, 5, unassign, "ignored: same version");
         }
-        check(told, 5, assign, "ignored: same version");
-        check(told, 5, unassign, "announced again");
+        check(unassigned, 5, assign, "ignored: same version");
+        check(unassigned, 5, unassign, "announced again");
         for none in [&KnownRow::Absent, &KnownRow::Unread] {
             check(none, 1, assign, "assigned");
             check(none, 1, unassign, "unassigned");
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_waits_for_numbers_goes_on_with_the_event_that_it_waits_for() {
+    fn an_order_that_waits_for_numbers_continues_with_the_same_version() {
         let pools = pools();
         let assign = &assign(pools.named(None).unwrap(), None);
         for expires_at in [NOW, NOW + 1] {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_the_events_own_but_no_later_than_the_pool_allows() {
+    fn an_assignment_ends_when_its_event_says_but_no_later_than_the_pool_allows() {
         let pools = pools();
         let pool = pools.named(None).unwrap();
         for (request, end) in [(None, 1500), (Some(1200), 1200), (Some(1501), 1500)] {
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amendment_keeps_the_terms_of_the_claim_and_a_new_claim_does_not() {
+    fn an_amendment_keeps_the_terms_of_the_claim_and_a_new_claim_takes_the_pools() {
         let pools = pools();
         let request = assign(pools.named(None).unwrap(), None);
         for (end, cooldown) in [(NOW + 1, 11), (NOW, 600)] {
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn another_pool_than_the_orders_is_refused_unless_the_event_does_nothing() {
+    fn an_event_that_names_another_pool_is_refused_unless_it_is_ignored() {
         let pools = pools();
         let request = assign(pools.named(Some("b")).unwrap(), None);
         let now = Timestamp::from_seconds(NOW);

@@ -1,4 +1,4 @@
-//! Order events: what the order system tells about an order, as JSON.
+//! Parses order events: the JSON messages of the order system about an order.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,61 +12,61 @@ use crate::{Phone, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId(String);
 
-/// What a participant is on an order, such as `customer`: `[a-z][a-z0-9_]{0,31}`.
+/// The role of a participant on an order, such as `customer`: `[a-z][a-z0-9_]{0,31}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Role(String);
 
-/// Something happened to an order.
+/// An event of the order system about one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderEvent {
-    /// The order.
+    /// The order that the event is about.
     pub order_id: OrderId,
-    /// Grows with each event of one order.
+    /// Orders the events of one order: each has a higher version than the one before.
     pub version: u64,
-    /// What happened.
+    /// The type of the event, with its data.
     pub kind: EventKind,
 }
 
-/// What happened to an order.
+/// The type of an event, with the data of that type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// It exists; participants are not known yet.
+    /// The order exists. Its participants are not known yet.
     Created {
-        /// The pool that it will ask, if named.
+        /// The pool that the order will use, if the event names one.
         pool: Option<String>,
     },
-    /// These people are on it.
+    /// These participants are on the order.
     AgentAssigned(Assignment),
-    /// Nobody is on it for now.
+    /// Nobody is on the order for now.
     AgentUnassigned,
-    /// It is over, well.
+    /// The order ended as planned.
     Completed,
-    /// It is over, for another reason.
+    /// The order ended early.
     Cancelled,
 }
 
-/// Who is on an order, and for how long.
+/// The participants of an order, and how long they keep their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The pool that serves the order, if named.
+    /// The pool that the numbers come from, if the event names one.
     pub pool: Option<String>,
-    /// When the order's numbers end, if said.
+    /// When the order's numbers end, if the event has a time.
     pub expires_at: Option<Timestamp>,
-    /// Two to five people, no role and no phone twice.
+    /// Two to five participants. All roles differ, and all phones.
     pub participants: Vec<Participant>,
 }
 
 /// A person on an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
-    /// What the person is on it.
+    /// The person's role on the order.
     pub role: Role,
-    /// The person's phone.
+    /// The person's real phone.
     pub phone: Phone,
 }
 
 impl OrderId {
-    /// Reads the id of an order.
+    /// Parses the id of an order.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = (1..=128).contains(&text.len())
             && text.bytes().all(|byte| {
@@ -75,7 +75,7 @@ impl OrderId {
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -88,7 +88,7 @@ impl fmt::Display for OrderId {
 }
 
 impl Role {
-    /// Reads a role.
+    /// Parses a role.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = text.bytes();
         let valid = text.len() <= 32
@@ -97,15 +97,18 @@ impl Role {
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The role as text.
+    /// Returns the role as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl OrderEvent {
-    /// Reads an event. Unknown fields are ignored; whatever else is wrong is told
-    /// by its field.
+    /// Parses an event. Unknown fields are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Names the first wrong field.
     pub fn parse(body: &str) -> Result<Self, Invalid> {
         let fields = field::object(body, "body")?;
         let order_id = OrderId::parse(field::string(&fields, "order_id")?).ok_or_else(|| {
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_field_is_named_and_its_value_is_not() {
+    fn an_error_names_the_field_and_hides_its_value() {
         let phone = json!("+6281299998888");
         for field in ["type", "order_id", "version", "expires_at", "participants"] {
             let mut event = assigned();
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named() {
+    fn an_error_names_a_missing_field() {
         for field in ["type", "order_id", "version", "participants"] {
             let mut event = assigned();
             event.as_object_mut().unwrap().remove(field);
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_two_to_five_participants_who_differ() {
+    fn an_order_has_two_to_five_participants_whose_roles_and_phones_differ() {
         let people = |count: usize| -> Vec<Value> {
             (0..count)
                 .map(|n| json!({"role": format!("role_{n}"), "phone": format!("+62812000000{n}")}))
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_is_refused() {
+    fn a_body_that_is_not_a_json_object_is_refused() {
         for (body, reason) in
             [("", "must be JSON"), ("{", "must be JSON"), ("[]", "must be a JSON object")]
         {

@@ -1,8 +1,8 @@
-//! What to write for a change: the difference between an order as it is and as
-//! it is to be. Claiming, amending, releasing and closing are one mechanism.
+//! Plans the writes of a change: the difference between the present and the next state of an
+//! order. Claims, amendments, releases and closes all use the same mechanism.
 //!
-//! A plan is one transaction. It is written whole or not at all, and only onto
-//! the order row that it was made from.
+//! A plan is one transaction. It is written whole or not at all, and only if the order's
+//! row is still the one from which the plan was made.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -14,53 +14,54 @@ use super::row::{
 use super::transaction::{ExpectedRow, Plan, Write};
 use crate::{Allocation, Number, OrderId, PhoneHash, Pool, PoolId, Timestamp};
 
-/// What failed attempts have taught about the tables, beyond the order row.
+/// The conflicts that failed writes of an attempt have shown: rows of numbers and routes that
+/// are not as the order's row implies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Conflicts {
-    /// Numbers of the order's row that the order does not hold.
+    /// Numbers of the order's row that the order no longer holds.
     numbers_gone: BTreeSet<Number>,
-    /// Numbers of the order on which someone who joins has another order's route.
+    /// Numbers of the order on which a person who joins has a route of another order.
     numbers_to_exchange: BTreeSet<Number>,
-    /// Routes of the order's row that are not the order's.
+    /// Routes of the order's row that no longer belong to the order.
     routes_gone: BTreeSet<(Number, PhoneHash)>,
-    /// Routes on numbers that were tried, which another order has.
+    /// Routes on candidate numbers that belong to another order.
     routes_taken: BTreeSet<(Number, PhoneHash)>,
 }
 
 /// The numbers that the people of an order need, beyond those that the order keeps.
 #[derive(Clone, Debug)]
 pub struct NumbersNeeded<'a> {
-    /// The pool to take them from.
+    /// The pool to take the numbers from.
     pub pool: &'a Pool,
-    /// How the order claims them, which may differ from how its pool is shared out now.
+    /// The allocation of the order's claim. The pool's may have changed since.
     pub allocation: Allocation,
-    /// How many claims of the same event were lost before.
+    /// How many earlier claims of the same event failed.
     pub claims_lost: u32,
     change: Change<'a>,
     people: &'a [Person],
-    /// Those of them who have no number.
+    /// The people whose roles have no number yet.
     without: Vec<&'a Person>,
 }
 
-/// A change of an order, on its way to a plan.
+/// The facts from which the plan of a change is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change<'a> {
-    /// The row as it is.
+    /// The order's row, as far as it is known.
     pub(crate) row: &'a KnownRow,
-    /// The order.
+    /// The order to change.
     pub(crate) order_id: &'a OrderId,
     /// The version of the event.
     pub(crate) version: u64,
-    /// What earlier attempts found out.
+    /// The conflicts that earlier writes of the attempt have shown.
     pub(crate) conflicts: &'a Conflicts,
     /// The moment of the change.
     pub(crate) now: Timestamp,
 }
 
 impl Conflicts {
-    /// Takes in that the condition of these writes of a plan did not hold. (A number
-    /// that is lost teaches nothing: the next attempt has others.)
-    pub(crate) fn lost<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
+    /// Records writes of a plan whose conditions failed. The failed claim of a number needs no
+    /// record, since the next try takes other numbers.
+    pub(crate) fn record<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
         for write in writes {
             match write {
                 Write::ClaimNumber { .. } => {}
@@ -82,13 +83,13 @@ impl Conflicts {
 }
 
 impl NumbersNeeded<'_> {
-    /// How many.
+    /// Returns how many numbers are needed.
     pub fn count(&self) -> usize {
         self.without.len()
     }
 
-    /// Picks a number for each who needs one: the first candidate that may serve.
-    /// Nothing when there is none for somebody.
+    /// Picks, for each person without a number, the first candidate that may serve the person.
+    /// Returns nothing if a person gets none.
     pub fn pick<N: Borrow<Number>>(&self, candidates: &[N]) -> Option<Vec<Number>> {
         let mut picked: Vec<Number> = Vec::with_capacity(self.count());
         for person in &self.without {
@@ -101,9 +102,9 @@ impl NumbersNeeded<'_> {
         Some(picked)
     }
 
-    /// Whether a number may be tried for a person. A number of the order's own row may
-    /// not, however free it looks; nor one on which somebody who would dial it is
-    /// known to have another order's route.
+    /// Whether a number may be tried for a person. Numbers of the order's own row are
+    /// excluded, even if they look free. So is a number on which another person of the
+    /// order, who would dial it, is known to have another order's route.
     fn may_serve(&self, number: &Number, person: &Person) -> bool {
         let taken = &self.change.conflicts.routes_taken;
         let mut others = self.people.iter().filter(|other| other.role != person.role);
@@ -115,7 +116,7 @@ impl NumbersNeeded<'_> {
 }
 
 impl<'a> Change<'a> {
-    /// The numbers that the people of a request need beyond those that the order keeps.
+    /// Finds which people of a request need a number, since their roles keep none.
     pub(crate) fn needed(
         &self,
         request: &'a AssignmentRequest<'_>,
@@ -127,8 +128,8 @@ impl<'a> Change<'a> {
         NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
     }
 
-    /// Gives these people their numbers and routes. Returns nothing when `fresh`
-    /// holds too few numbers.
+    /// Plans the numbers and routes of an assignment. `fresh` are the numbers to claim.
+    /// Returns nothing if they are too few.
     pub(crate) fn assign(
         &self,
         request: &AssignmentRequest<'_>,
@@ -153,8 +154,8 @@ impl<'a> Change<'a> {
         Some(self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people))
     }
 
-    /// Ends what an amendment ends, and begins nothing: all that can be done while
-    /// the pool is dry. Returns nothing when nothing is left to end.
+    /// Plans only what an amendment ends, and marks the row as waiting for the rest: all that
+    /// can be done while the pool is dry. Returns nothing if the row already says so.
     pub(crate) fn end_alone(
         &self,
         request: &AssignmentRequest<'_>,
@@ -183,29 +184,29 @@ impl<'a> Change<'a> {
         (!same_row).then_some(plan)
     }
 
-    /// Takes everything back, since the assignment was over when it came.
+    /// Plans the release of everything, because the assignment has already expired.
     pub(crate) fn expire(&self, request: &AssignmentRequest<'_>) -> Plan {
         self.plan(State::Unassigned(Unassigned::Expired), Some(&request.pool.id), &[])
     }
 
-    /// Takes everything back; the order may be assigned again.
+    /// Plans the release of everything. The order may be assigned again.
     pub(crate) fn unassign(&self) -> Plan {
         let pool = self.row.order().and_then(|order| order.pool.as_ref());
         self.plan(State::Unassigned(Unassigned::ByEvent), pool, &[])
     }
 
-    /// Takes everything back, for good.
+    /// Plans the release of everything, for good.
     pub(crate) fn close(&self, why: Closed) -> Plan {
         let pool = self.row.order().and_then(|order| order.pool.as_ref());
         self.plan(State::Closed(why), pool, &[])
     }
 
-    /// What the row says that the order holds, be it over or not.
+    /// Returns what the order's row holds, even if it has expired.
     fn before(&self) -> Option<&'a Holding> {
         holding_in(&self.row.order()?.state)
     }
 
-    /// The number that a person's role has and keeps.
+    /// Returns the number that a person's role keeps.
     fn kept(&self, person: &Person) -> Option<&'a HeldNumber> {
         let before = self.row.order()?.holding(self.now)?;
         before.participants.iter().find(|held| {
@@ -237,8 +238,9 @@ impl<'a> Change<'a> {
         Plan { expects, ttl: order.ttl(self.now), order, writes }
     }
 
-    /// Ends what the order has and will not have. What had ended by itself only
-    /// loses its phone: the number may be another order's by now.
+    /// Releases the numbers and routes that the new state no longer has. If the lease has
+    /// already expired, only the phones are removed from its routes: the numbers may be
+    /// another order's by now.
     fn end(&self, before: &Holding, state: &State, writes: &mut Vec<Write>) {
         let after = holding_in(state);
         let end = match state {
@@ -275,7 +277,8 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Begins what the order will have and has not, and moves the end of what it keeps.
+    /// Claims the numbers and opens the routes that the new state adds, and changes the end of
+    /// those that it keeps.
     fn begin(&self, after: &Holding, people: &[Person], writes: &mut Vec<Write>) {
         let before = self.before();
         let expires_at = after.expires_at;
@@ -311,7 +314,7 @@ impl<'a> Change<'a> {
 }
 
 impl HeldRoute<'_> {
-    /// Whether the two stand in the same row of the routes table.
+    /// Whether both routes are the same row of the routes table.
     fn same_key(&self, other: &HeldRoute<'_>) -> bool {
         self.number == other.number && self.caller == other.caller
     }

@@ -1,5 +1,5 @@
-//! An order as its row in the orders table says it: the truth that every decision
-//! starts from and every announcement repeats.
+//! The row of an order in the orders table. Every decision starts from it, and every
+//! announcement repeats it.
 
 use super::announcement::{Announcement, ParticipantNumber, ReleaseReason};
 use crate::{Allocation, Number, OrderId, Phone, PhoneHash, Pool, PoolId, Role, Timestamp};
@@ -7,44 +7,45 @@ use crate::{Allocation, Number, OrderId, Phone, PhoneHash, Pool, PoolId, Role, T
 /// The row of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
-    /// The order.
+    /// The order's id, which is the key of the row.
     pub order_id: OrderId,
-    /// The highest version of an event that the row has taken in.
+    /// The highest version among the events that the row has taken in.
     pub version: u64,
-    /// Raised by every write of the row, so that a write can be conditioned on the
-    /// row being exactly what the decision was computed from. (The version is not
-    /// enough: a stale close changes the state and not the version.)
+    /// Grows with every write of the row: optimistic locking. A write has the condition that
+    /// the row is still at the revision from which the decision was made. The version cannot
+    /// serve for this, since a stale close changes the state and keeps the version.
     pub revision: u64,
-    /// The pool of its assignments, once it had one.
+    /// The pool of the order's assignments; none before the first assignment.
     pub pool: Option<PoolId>,
-    /// What the order is in.
+    /// The state of the order, with the numbers that it holds.
     pub state: State,
 }
 
-/// What is known of an order's row.
+/// The row of an order in the table, as far as an attempt knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KnownRow {
-    /// It has not been read: take it for one that holds nothing, and let the
-    /// write find out.
+    /// The row has not been read. The attempt assumes that the order holds nothing, and the
+    /// condition of its write finds out whether that is true.
     Unread,
-    /// It was read; there is none.
+    /// The row was read, and does not exist.
     Absent,
-    /// It was read.
+    /// The row was read, and is this one.
     Present(Order),
 }
 
-/// What an order is in.
+/// The state of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// It holds numbers, until they expire.
+    /// The order holds numbers until they expire.
     Assigned(Holding),
-    /// It holds none; it may again.
+    /// The order holds no numbers, and may be assigned again.
     Unassigned(Unassigned),
-    /// It is over, for good.
+    /// The order is over, and is never assigned again.
     Closed(Closed),
 }
 
-/// A state without what the order holds, as the orders table names it.
+/// A state without the numbers that the order holds. The orders table stores it in two words:
+/// see [`StateKind::as_str`] and [`StateKind::last_event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateKind {
     /// See [`State::Assigned`].
@@ -55,66 +56,69 @@ pub enum StateKind {
     Closed(Closed),
 }
 
-/// What an assigned order holds, and on which terms.
+/// The numbers that an assigned order holds, and the terms of its claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holding {
-    /// The rules of the pool as they were at the claim.
+    /// The pool's rules at the time of the claim.
     pub terms: ClaimTerms,
-    /// Who is on the order, with the number that stands for each.
+    /// The roles on the order, with the number that stands for each.
     pub participants: Vec<HeldNumber>,
-    /// From this moment on, it holds nothing.
+    /// The end of the lease: from this moment on, the order holds nothing.
     pub expires_at: Timestamp,
-    /// The pool was dry when the row's version came: what that event ended has
-    /// ended, what it began is still to come.
+    /// Whether the event of the row's version still waits for numbers, because the pool was
+    /// dry. Its releases are written, and its claims are not.
     pub waiting: bool,
 }
 
-/// The rules of a pool that an order keeps as they were at its claim.
+/// The rules of a pool that an order fixes when it claims its numbers. A change of the pool
+/// applies to later claims only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimTerms {
-    /// How its numbers were claimed.
+    /// Whether the order claimed numbers, or routes alone.
     pub allocation: Allocation,
-    /// How long what it releases stays unused, in seconds.
+    /// How long the order's numbers and routes stay unused after their end, in seconds.
     pub cooldown_seconds: u64,
-    /// How long its routes connect after completion, in seconds.
+    /// How long the order's routes still connect after its completion, in seconds.
     pub grace_seconds: u64,
 }
 
-/// A role of an order and the number that stands for it.
+/// A number that an order holds, with the role that it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HeldNumber {
-    /// The role.
+    /// The role that the number stands for.
     pub role: Role,
-    /// The number that the others dial, and see.
+    /// The number that the other participants dial and see.
     pub number: Number,
-    /// Who is in the role; nobody while a replacement waits for a dry pool.
+    /// The hash of the phone of the person in the role. None while the person's replacement
+    /// waits for a dry pool.
     pub caller: Option<PhoneHash>,
 }
 
 /// Why an order holds no numbers for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unassigned {
-    /// The order system took its people off.
+    /// An event took the participants off the order.
     ByEvent,
-    /// Its assignment was over when it came.
+    /// The assignment had already expired when its event arrived.
     Expired,
 }
 
 /// Why an order is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closed {
-    /// It went well.
+    /// The order ended as planned.
     Completed,
-    /// It did not.
+    /// The order ended early.
     Cancelled,
 }
 
-/// How long the row of an order is kept after its last change or its expiry: the
-/// memory against redeliveries. Dead-letter queues keep events for 14 days.
+/// How long a row is kept after its last change or its expiry, as a tombstone that makes
+/// redelivered events stale. Dead-letter queues keep an event for 14 days, and 30 days outlast
+/// that twice.
 const KEPT_SECONDS: u64 = 30 * 24 * 3600;
 
 impl KnownRow {
-    /// The order, where there is one.
+    /// Returns the row, if it was read and exists.
     pub fn order(&self) -> Option<&Order> {
         match self {
             Self::Unread | Self::Absent => None,
@@ -124,7 +128,7 @@ impl KnownRow {
 }
 
 impl Order {
-    /// What the order holds at that moment.
+    /// Returns what the order holds at that moment; nothing once the lease is over.
     pub fn holding(&self, now: Timestamp) -> Option<&Holding> {
         match &self.state {
             State::Assigned(holding) if now < holding.expires_at => Some(holding),
@@ -132,7 +136,7 @@ impl Order {
         }
     }
 
-    /// When the table may forget a row written now.
+    /// The TTL of a row that is written now: the moment from which DynamoDB may delete it.
     pub fn ttl(&self, now: Timestamp) -> Timestamp {
         let last = match &self.state {
             State::Assigned(holding) => holding.expires_at.max(now),
@@ -141,7 +145,7 @@ impl Order {
         last.after(KEPT_SECONDS)
     }
 
-    /// What the order system and its apps are to know of the order.
+    /// Makes the announcement of the row as it is at that moment.
     pub fn announcement(&self, now: Timestamp) -> Announcement {
         let reason = match &self.state {
             State::Assigned(holding) if now < holding.expires_at => {
@@ -170,7 +174,7 @@ impl Order {
 }
 
 impl State {
-    /// The state without what the order holds.
+    /// Returns the state without the numbers.
     pub fn kind(&self) -> StateKind {
         match self {
             Self::Assigned(_) => StateKind::Assigned,
@@ -189,7 +193,7 @@ impl StateKind {
         Self::Closed(Closed::Cancelled),
     ];
 
-    /// The name of the state.
+    /// Returns the name of the state in the orders table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Assigned => "assigned",
@@ -198,7 +202,8 @@ impl StateKind {
         }
     }
 
-    /// The kind of the event that brought an order into the state.
+    /// Returns the type of the event that brought the order into the state, as the orders
+    /// table names it.
     pub fn last_event(self) -> &'static str {
         match self {
             Self::Assigned | Self::Unassigned(Unassigned::Expired) => "agent_assigned",
@@ -208,7 +213,8 @@ impl StateKind {
         }
     }
 
-    /// Reads a state by its name and the kind of the event that brought the order there.
+    /// Parses a state from the two words of [`StateKind::as_str`] and
+    /// [`StateKind::last_event`].
     pub fn parse(state: &str, last_event: &str) -> Option<Self> {
         let is_it = |it: &Self| it.as_str() == state && it.last_event() == last_event;
         Self::ALL.into_iter().find(is_it)
@@ -216,8 +222,7 @@ impl StateKind {
 }
 
 impl Holding {
-    /// Who dials which number to reach whom: one route for each ordered pair of
-    /// people.
+    /// The order's routes: one for each ordered pair of people on the order.
     pub fn routes(&self) -> impl Iterator<Item = HeldRoute<'_>> {
         self.participants.iter().flat_map(|from| {
             self.participants.iter().filter_map(move |to| {
@@ -233,21 +238,21 @@ impl Holding {
     }
 }
 
-/// A route as an order's row implies it.
+/// A route that an order's row implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeldRoute<'a> {
     /// The number that is dialled.
     pub number: &'a Number,
-    /// Who dials it.
+    /// The hash of the phone that dials the number.
     pub caller: &'a PhoneHash,
-    /// Who is rung.
+    /// The hash of the phone that is rung.
     pub callee: &'a PhoneHash,
-    /// The number that is shown to who is rung.
+    /// The number that the person who is rung sees.
     pub shown_number: &'a Number,
 }
 
 impl ClaimTerms {
-    /// The rules of a pool as they are now.
+    /// Copies the rules of a pool as they are now.
     pub fn of(pool: &Pool) -> Self {
         Self {
             allocation: pool.allocation,
@@ -257,14 +262,14 @@ impl ClaimTerms {
     }
 }
 
-/// A person on an order, known by phone and by the hash of it.
+/// A person on an order, with the real phone and the hash of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Person {
-    /// What the person is on the order.
+    /// The person's role on the order.
     pub role: Role,
-    /// The phone to ring.
+    /// The person's real phone, which routes to this person ring.
     pub phone: Phone,
-    /// The hash of the phone.
+    /// The hash of the real phone, by which routes of this person are found.
     pub caller: PhoneHash,
 }
 
@@ -273,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_read_as_it_is_written() {
+    fn a_state_is_parsed_from_the_words_that_are_stored() {
         let names = StateKind::ALL.map(|kind| (kind.as_str(), kind.last_event()));
         assert_eq!(
             names,

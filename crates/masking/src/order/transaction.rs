@@ -1,107 +1,110 @@
-//! One transaction of an order, as a value: the order's row and the writes to numbers
-//! and routes that go with it.
+//! One transaction of an order, as a value: the new row of the order, and the writes to its
+//! numbers and routes.
 
 use super::condition::{Condition, Fact};
 use super::row::{KnownRow, Order};
 use crate::{Number, OrderId, Phone, PhoneHash, Timestamp};
 
-/// One transaction: an order row and what goes with it.
+/// One transaction: it is written whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
-    /// What the order row must be for the plan to hold.
+    /// The state of the order's row in the table from which the plan was made.
     pub expects: ExpectedRow,
-    /// The order row as it is to be.
+    /// The new row of the order.
     pub order: Order,
-    /// When the table may forget the order row.
+    /// The TTL of the order's row: the moment from which DynamoDB may delete it.
     pub ttl: Timestamp,
-    /// What goes with it; no item of a table stands here twice.
+    /// The writes to numbers and routes. No row is written twice: DynamoDB refuses such a
+    /// transaction.
     pub writes: Vec<Write>,
 }
 
-/// What an order row must be for a plan to hold.
+/// The row that a plan expects in the orders table. If the stored row differs, nothing is
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExpectedRow {
-    /// Not there; or unassigned, of a lower version and of no other pool.
+    /// The row does not exist, or is unassigned, with a lower version and the same pool or
+    /// none. Expected by plans that are made without reading the row.
     Free,
-    /// Not there.
+    /// The row does not exist.
     Absent,
-    /// There, at this revision.
+    /// The row exists and is at this revision.
     Revision(u64),
 }
 
-/// A write to a number or a route, with its condition in words.
+/// A write to the row of a number or a route. [`Write::condition`] is its condition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// Takes a number that is in circulation and free now.
+    /// Claims a number for the order. The number must be in circulation and free.
     ClaimNumber {
-        /// The number.
+        /// The number to write.
         number: Number,
-        /// When it is free again.
+        /// When the number is free again: after the order's end and the cool-down.
         available_at: Timestamp,
     },
-    /// Moves the end of a number that this order holds.
+    /// Changes the end of a number that the order holds.
     KeepNumber {
-        /// The number.
+        /// The number to write.
         number: Number,
-        /// When it is free again.
+        /// When the number is free again: after the order's end and the cool-down.
         available_at: Timestamp,
     },
-    /// Gives back a number that this order holds.
+    /// Releases a number that the order holds.
     ReleaseNumber {
-        /// The number.
+        /// The number to write.
         number: Number,
-        /// When it is free again.
+        /// When the number is free again: after the order's end and the cool-down.
         available_at: Timestamp,
     },
-    /// Lets a caller reach someone. The route must be new or reusable, or, on a
-    /// number that the order keeps, the order's own. (All that a shared pool's order
-    /// claims: the writes to numbers are those of exclusive ones.)
+    /// Opens a route from a caller to a phone. The route must be new or reusable. On a number
+    /// that the order keeps it may also be the order's own. Orders of shared pools write
+    /// only routes; orders of exclusive pools write numbers too.
     OpenRoute {
         /// The number that is dialled.
         number: Number,
-        /// Who dials it.
+        /// The hash of the phone that dials the number.
         caller: PhoneHash,
         /// The phone to ring.
         connect_to: Phone,
-        /// The number that is shown to who is rung.
+        /// The number that the person who is rung sees.
         shown_number: Number,
-        /// When it ends.
+        /// From this moment on, the route connects nobody.
         expires_at: Timestamp,
-        /// When another order may claim it.
+        /// From this moment on, another order may claim the route.
         reusable_at: Timestamp,
-        /// Whether the order kept the number, so that the route may be its own.
+        /// Whether the order already holds the number, so that the route may be its own.
         kept: bool,
     },
-    /// Ends a route of this order.
+    /// Ends a route of the order.
     EndRoute {
         /// The number that is dialled.
         number: Number,
-        /// Who dials it.
+        /// The hash of the phone that dials the number.
         caller: PhoneHash,
-        /// When it ends.
+        /// From this moment on, the route connects nobody.
         expires_at: Timestamp,
-        /// When another order may claim it.
+        /// From this moment on, another order may claim the route.
         reusable_at: Timestamp,
-        /// Whether it has ended by now, and the phone is to go.
+        /// Whether to remove the phone from the row, because the end has been reached.
         strip: bool,
     },
 }
 
-/// How writing a plan ended.
+/// The result of writing a plan. Only [`Commit::Done`] has written anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
-    /// Everything is written.
+    /// The whole plan is written.
     Done,
-    /// Nothing is: the order's row is another than the plan was made from.
+    /// The order's row is not as the plan expects; this is the row.
     Moved(KnownRow),
-    /// Nothing is: the conditions of these writes do not hold.
+    /// The order's row is as the plan expects, but the conditions of these writes failed.
     Lost(Vec<Write>),
-    /// Nothing is: another transaction is at the same rows, or the table is busy.
+    /// Another transaction holds the same rows, or the table throttles.
     Busy,
 }
 
 impl Plan {
-    /// What the order's row must be for the plan to be written.
+    /// Returns the condition on the order's row under which the plan is written.
     pub fn condition(&self) -> Condition<'_> {
         match self.expects {
             ExpectedRow::Absent => Condition::Is(Fact::Absent),
@@ -126,8 +129,8 @@ impl Plan {
 }
 
 impl Write {
-    /// What the row of the number or route must be for an order to write it at that
-    /// moment.
+    /// Returns the condition on the row of the number or route under which the order may
+    /// write it at that moment.
     pub fn condition<'a>(&self, order_id: &'a OrderId, now: Timestamp) -> Condition<'a> {
         let is_the_orders = Condition::Is(Fact::OfOrder(order_id));
         match self {

@@ -1,4 +1,4 @@
-//! Pool messages: what an operator or the schedule asks of a pool, as JSON.
+//! Pool messages: JSON by which an operator or the schedule asks for a change of a pool.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,30 @@ use serde_json::Value;
 use crate::field::{self, Invalid};
 use crate::{NotE164, Number, Pool, Pools};
 
-/// What is asked of a pool.
+/// A request of an operator or of the schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolMessage<'a> {
-    /// Check every pool, one message each.
+    /// Check every pool: send a [`PoolMessage::Check`] for each.
     CheckAll,
-    /// Bring a pool back to its target.
+    /// Refill a pool up to its target.
     Check(&'a Pool),
-    /// Add numbers that were rented by hand.
+    /// Put numbers that a person rented into circulation.
     Import(&'a Pool, BTreeSet<Number>),
     /// Take numbers out of circulation.
     Withdraw(&'a Pool, BTreeSet<Number>),
 }
 
 impl<'a> PoolMessage<'a> {
-    /// Reads a message; a list of numbers is checked whole. Whatever is wrong is
-    /// told by its field.
+    /// Parses a message.
+    ///
+    /// # Errors
+    ///
+    /// Names the first wrong field. One wrong number refuses the whole message.
     pub fn parse(body: &str, pools: &'a Pools) -> Result<Self, Invalid> {
         let fields = field::object(body, "body")?;
         let named = field::optional_string(&fields, "pool")?;
-        // Numbers go where they were meant to go, never to a default.
+        // A message must name its pool: numbers that went to the default pool by mistake
+        // would serve the wrong orders.
         let pool = || match named {
             Some(_) => pools.named(named),
             None => Err(Invalid::new("pool", "is missing")),
@@ -77,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_field_is_named_and_its_value_is_not() {
+    fn an_error_names_the_field_and_hides_its_value() {
         let pools = Pools::parse(r#"[{"id":"a"}]"#).unwrap();
         for (body, error) in [
             ("no", "body: must be JSON"),

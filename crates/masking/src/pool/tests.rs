@@ -1,9 +1,9 @@
-//! How `Pools` is read, and what a pool says of its numbers.
+//! Tests of parsing `Pools`, and of a pool's shortfall.
 
 use super::*;
 
 #[test]
-fn every_field_but_the_id_may_be_left_out() {
+fn every_field_except_the_id_has_a_default() {
     let pools = Pools::parse(r#"[{"id":"id-jkt"}]"#).unwrap();
     let written_out = Pools::parse(
         r#"[{"id":"id-jkt","default":true,"provider":"manual","number_type":"local",
@@ -16,7 +16,7 @@ fn every_field_but_the_id_may_be_left_out() {
 }
 
 #[test]
-fn an_event_without_a_pool_means_the_default_one() {
+fn an_event_that_names_no_pool_gets_the_default_pool() {
     let pools = Pools::parse(r#"[{"id":"a"},{"id":"b","default":true}]"#).unwrap();
     assert_eq!(pools.named(None).unwrap().id.as_str(), "b");
     assert_eq!(pools.named(Some("a")).unwrap().id.as_str(), "a");
@@ -27,7 +27,7 @@ fn an_event_without_a_pool_means_the_default_one() {
 }
 
 #[test]
-fn a_refill_stops_at_the_target_and_at_the_most_that_the_account_may_hold() {
+fn a_refill_stops_at_the_target_and_at_the_maximum_of_the_account() {
     let pools = Pools::parse(r#"[{"id":"a","min_free":0,"target_free":10,"max_numbers":15}]"#);
     let pools = pools.unwrap();
     let pool = pools.named(None).unwrap();
@@ -39,7 +39,7 @@ fn a_refill_stops_at_the_target_and_at_the_most_that_the_account_may_hold() {
 }
 
 #[test]
-fn a_mistake_is_named_by_its_field() {
+fn an_error_names_the_wrong_field() {
     for (text, error) in [
         ("", "Pools: must be a JSON list of pools"),
         ("{}", "Pools: must be a JSON list of pools"),

@@ -1,4 +1,4 @@
-//! What an attempt does next, and what it makes of what it is told.
+//! Tests of the tasks and outcomes of an attempt, after each result that is reported to it.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,8 @@ fn number(last: u8) -> Number {
     format!("+62215000{last}").parse().unwrap()
 }
 
-/// Asks for people of these names; each has a role of that name.
+/// A request to assign people of these one-letter names. The role and the hash of each come
+/// from the name.
 fn assign<'a>(pool: &'a Pool, names: &str) -> OrderRequest<'a> {
     let person = |name: char| Person {
         role: Role::parse(&format!("role_{name}")).unwrap(),
@@ -44,7 +45,7 @@ fn attempt<'a>(version: u64, request: &'a OrderRequest<'a>, blind: bool) -> Atte
     Attempt::new(&ORDER_ID, version, request, blind)
 }
 
-/// The row of an order with these people on numbers 1, 2 and so on; its version is 5.
+/// The row of an order of version 5 that holds numbers 1, 2 and so on for these people.
 fn assigned(pool: &Pool, names: &str) -> KnownRow {
     let request = assign(pool, names);
     let mut attempt = attempt(5, &request, BLIND);
@@ -54,7 +55,7 @@ fn assigned(pool: &Pool, names: &str) -> KnownRow {
     KnownRow::Present(plan(&mut attempt).order)
 }
 
-/// The next task in words.
+/// The next task as words.
 fn word(attempt: &mut Attempt<'_>) -> String {
     let names = |numbers: &[Number]| {
         let last = |it: &Number| it.as_str().chars().last().unwrap();
@@ -93,7 +94,7 @@ fn outcome_word(outcome: &Outcome) -> String {
     }
 }
 
-/// The plan that is to be written next.
+/// The plan of the next task.
 fn plan(attempt: &mut Attempt<'_>) -> Plan {
     match attempt.next(at(NOW)) {
         Task::Commit { plan, .. } => plan.clone(),
@@ -101,7 +102,7 @@ fn plan(attempt: &mut Attempt<'_>) -> Plan {
     }
 }
 
-/// Says that all writes of the plan but the last `spared` were lost.
+/// Reports that the conditions of all writes of the plan failed, except the last `spared`.
 fn lose(attempt: &mut Attempt<'_>, spared: usize) {
     let mut writes = plan(attempt).writes;
     writes.truncate(writes.len() - spared);
@@ -109,7 +110,7 @@ fn lose(attempt: &mut Attempt<'_>, spared: usize) {
 }
 
 #[test]
-fn a_blind_event_is_written_before_anything_is_read() {
+fn a_blind_attempt_writes_before_it_reads() {
     let request = assign(&EXCLUSIVE, "ab");
     let mut attempt = attempt(1, &request, BLIND);
     assert_eq!(word(&mut attempt), "take 2, 0 lost");
@@ -121,7 +122,7 @@ fn a_blind_event_is_written_before_anything_is_read() {
 }
 
 #[test]
-fn any_other_event_reads_the_row_first() {
+fn an_attempt_that_is_not_blind_reads_the_row_first() {
     let request = OrderRequest::Close(Closed::Completed);
     let mut attempt = attempt(6, &request, !BLIND);
     assert_eq!(word(&mut attempt), "read");
@@ -151,7 +152,7 @@ fn an_amendment_that_needs_no_numbers_takes_none() {
 }
 
 #[test]
-fn what_the_table_of_the_contract_says_of_an_event_comes_of_it() {
+fn an_event_that_changes_nothing_ends_as_the_contracts_table_says() {
     let (same, other) = (assign(&EXCLUSIVE, "ab"), assign(&SHARED, "ab"));
     let mut elsewhere = SHARED.clone();
     elsewhere.id = crate::PoolId::parse("elsewhere").unwrap();
@@ -169,24 +170,24 @@ fn what_the_table_of_the_contract_says_of_an_event_comes_of_it() {
 }
 
 #[test]
-fn a_dry_pool_is_believed_only_after_the_row_was_read() {
+fn a_pool_counts_as_dry_only_after_the_row_was_read() {
     let request = assign(&EXCLUSIVE, "ab");
-    let mut in_vain = attempt(6, &request, BLIND);
-    assert_eq!(word(&mut in_vain), "take 2, 0 lost");
-    in_vain.took(None);
-    assert_eq!(word(&mut in_vain), "read");
-    let mut needs_none = in_vain.clone();
+    let mut blind = attempt(6, &request, BLIND);
+    assert_eq!(word(&mut blind), "take 2, 0 lost");
+    blind.took(None);
+    assert_eq!(word(&mut blind), "read");
+    let mut needs_none = blind.clone();
     needs_none.saw(assigned(&EXCLUSIVE, "ab"));
     assert_eq!(word(&mut needs_none), "write, claiming ");
 
-    in_vain.saw(KnownRow::Absent);
-    assert_eq!(word(&mut in_vain), "take 2, 0 lost");
-    in_vain.took(None);
-    assert_eq!(word(&mut in_vain), "done: dry");
+    blind.saw(KnownRow::Absent);
+    assert_eq!(word(&mut blind), "take 2, 0 lost");
+    blind.took(None);
+    assert_eq!(word(&mut blind), "done: dry");
 }
 
 #[test]
-fn while_the_pool_is_dry_what_an_amendment_ends_is_written_alone() {
+fn while_the_pool_is_dry_only_the_releases_of_an_amendment_are_written() {
     let request = assign(&EXCLUSIVE, "ac");
     let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(assigned(&EXCLUSIVE, "ab"));
@@ -198,7 +199,7 @@ fn while_the_pool_is_dry_what_an_amendment_ends_is_written_alone() {
 }
 
 #[test]
-fn a_row_that_moved_is_decided_from_and_the_numbers_are_put_back() {
+fn a_row_that_changed_is_decided_again_and_the_numbers_are_put_back() {
     let request = assign(&EXCLUSIVE, "ab");
     let mut attempt = attempt(6, &request, BLIND);
     let _ = attempt.next(at(NOW));
@@ -210,7 +211,7 @@ fn a_row_that_moved_is_decided_from_and_the_numbers_are_put_back() {
 }
 
 #[test]
-fn numbers_that_no_order_holds_alone_are_not_put_back() {
+fn numbers_of_a_shared_pool_are_not_put_back() {
     let request = assign(&SHARED, "ab");
     let mut attempt = attempt(6, &request, BLIND);
     let _ = attempt.next(at(NOW));
@@ -221,7 +222,7 @@ fn numbers_that_no_order_holds_alone_are_not_put_back() {
 }
 
 #[test]
-fn a_lost_claim_is_made_with_other_numbers_and_what_looked_free_is_forgotten() {
+fn after_a_lost_claim_the_candidates_are_forgotten_and_others_are_taken() {
     let request = assign(&EXCLUSIVE, "ab");
     let mut attempt = attempt(1, &request, BLIND);
     for lost in 0..3 {
@@ -233,7 +234,7 @@ fn a_lost_claim_is_made_with_other_numbers_and_what_looked_free_is_forgotten() {
 }
 
 #[test]
-fn what_was_lost_is_remembered_until_the_row_is_another() {
+fn conflicts_are_remembered_until_the_row_may_have_changed() {
     let request = OrderRequest::Unassign;
     let row = assigned(&EXCLUSIVE, "ab");
     let mut attempt = attempt(6, &request, !BLIND);
@@ -252,7 +253,7 @@ fn what_was_lost_is_remembered_until_the_row_is_another() {
 }
 
 #[test]
-fn a_number_on_which_somebody_has_a_route_is_not_needed_again() {
+fn a_number_on_which_a_person_has_a_route_is_not_picked_for_the_other_person() {
     let request = assign(&SHARED, "ab");
     let mut attempt = attempt(1, &request, BLIND);
     let _ = attempt.next(at(NOW));
@@ -260,14 +261,14 @@ fn a_number_on_which_somebody_has_a_route_is_not_needed_again() {
     lose(&mut attempt, 1);
     let _ = attempt.next(at(NOW));
     let Task::TakeNumbers(needed) = attempt.next(at(NOW)) else { panic!("no numbers") };
-    // `a` has a route on number 2, which therefore may stand for `a`, and not for `b`.
+    // `a` has a route on number 2, which may therefore stand for `a` and not for `b`.
     assert_eq!(needed.pick(&[number(1), number(2)]), None, "the first that may serve `a`");
     let swapped = vec![number(2), number(1)];
     assert_eq!(needed.pick(&swapped), Some(swapped));
 }
 
 #[test]
-fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_another_does_not() {
+fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_an_exclusive_one_does_not() {
     for (pool, then) in [(&*SHARED, "read"), (&*EXCLUSIVE, "take 2, 7 lost")] {
         let request = assign(pool, "ab");
         let mut attempt = attempt(1, &request, BLIND);
@@ -286,7 +287,7 @@ fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_another_does_not() {
 }
 
 #[test]
-fn a_busy_table_is_tried_again_after_a_pause_that_grows_and_ten_tries_are_the_most() {
+fn a_busy_table_is_tried_ten_times_with_back_off() {
     let request = OrderRequest::Unassign;
     let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(KnownRow::Absent);
@@ -299,7 +300,7 @@ fn a_busy_table_is_tried_again_after_a_pause_that_grows_and_ten_tries_are_the_mo
 }
 
 #[test]
-fn after_the_first_error_the_row_is_read_and_the_second_one_counts() {
+fn after_the_first_lost_answer_the_row_is_read_and_after_the_second_the_attempt_fails() {
     let request = assign(&EXCLUSIVE, "ab");
     let mut attempt = attempt(5, &request, BLIND);
     let _ = attempt.next(at(NOW));
@@ -321,7 +322,7 @@ fn after_the_first_error_the_row_is_read_and_the_second_one_counts() {
 }
 
 #[test]
-fn an_attempt_with_all_its_tries_still_knows_what_it_saw_and_learnt() {
+fn an_attempt_with_all_its_tries_keeps_its_row_and_its_conflicts() {
     let request = OrderRequest::Unassign;
     let mut attempt = attempt(6, &request, !BLIND);
     attempt.saw(assigned(&EXCLUSIVE, "ab"));

@@ -1,13 +1,13 @@
-//! What is written for each change, in words.
+//! Tests of the writes of each change. The writes are compared as words.
 
 use std::sync::LazyLock;
 
 use super::*;
 use crate::{Pool, Pools, Role};
 
-/// The moment of every change.
+/// The moment of every change, in seconds.
 const NOW: u64 = 1000;
-/// The end of every order, unless told otherwise.
+/// The end of an order in most tests, in seconds.
 const END: u64 = 5000;
 
 fn pool() -> Pool {
@@ -25,7 +25,7 @@ fn number(name: u8) -> Number {
 
 static ORDER_ID: LazyLock<OrderId> = LazyLock::new(|| OrderId::parse("o-1").unwrap());
 
-/// People by role and name.
+/// Makes people from roles and names. The phone and its hash come from the name.
 fn people(people: &[(&str, char)]) -> Vec<Person> {
     let person = |(role, name): &(&str, char)| Person {
         role: Role::parse(role).unwrap(),
@@ -56,7 +56,7 @@ fn row(state: State) -> KnownRow {
     KnownRow::Present(Order { order_id: ORDER_ID.clone(), version: 5, revision: 7, pool, state })
 }
 
-/// The customer `a` on number 1 and the agent `b` on number 2.
+/// An order of the customer `a` on number 1 and the agent `b` on number 2.
 fn pair(end: u64) -> KnownRow {
     assigned(&[("customer", 'a', 1), ("agent", 'b', 2)], end)
 }
@@ -73,7 +73,7 @@ fn needed<'a>(change: Change<'a>, request: &'a AssignmentRequest<'_>) -> Numbers
     change.needed(request, Allocation::Exclusive, 0)
 }
 
-/// Assigns these people to the order until then, with these numbers to claim.
+/// Plans an assignment of these people until `end`, with the numbers `fresh` to claim.
 fn assign(
     row: &KnownRow,
     conflicts: &Conflicts,
@@ -89,19 +89,19 @@ fn assign(
     change.assign(&request, terms, at(end), fresh).unwrap()
 }
 
-/// The same for a pool that is dry.
+/// Plans the same assignment while the pool is dry.
 fn end_alone(row: &KnownRow, to: &[(&str, char)], end: u64) -> Option<Plan> {
     let pool = pool();
     let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(to) };
     change(row, &Conflicts::default()).end_alone(&request, at(end))
 }
 
-fn nothing_learnt() -> Conflicts {
+fn no_conflicts() -> Conflicts {
     Conflicts::default()
 }
 
-/// The writes of a plan, in words; of a route: who reaches whom on which number and
-/// is shown as which, until when, and from when on it may be reused.
+/// The writes of a plan as words. A route reads: caller on number to callee as shown number,
+/// its end, the moment from which it is reusable.
 fn words(plan: &Plan) -> Vec<String> {
     let last = |number: &Number| number.as_str().chars().last().unwrap();
     let word = |write: &Write| match write {
@@ -139,13 +139,13 @@ fn words(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn what_is_claimed_is_held_to_the_end_and_rests_after_it() {
+fn a_claim_lasts_until_the_orders_end_and_its_cool_down() {
     for (row, expects, version, revision) in [
         (KnownRow::Unread, ExpectedRow::Free, 6, 1),
         (KnownRow::Absent, ExpectedRow::Absent, 6, 1),
         (row(State::Unassigned(Unassigned::ByEvent)), ExpectedRow::Revision(7), 6, 8),
     ] {
-        let plan = assign(&row, &nothing_learnt(), &PAIR, END, &[1, 2]);
+        let plan = assign(&row, &no_conflicts(), &PAIR, END, &[1, 2]);
         assert_eq!(
             words(&plan),
             [
@@ -161,16 +161,16 @@ fn what_is_claimed_is_held_to_the_end_and_rests_after_it() {
 }
 
 #[test]
-fn an_amendment_that_changes_nothing_writes_the_row_alone() {
-    let plan = assign(&pair(END), &nothing_learnt(), &PAIR, END, &[]);
+fn an_amendment_that_changes_nothing_writes_only_the_orders_row() {
+    let plan = assign(&pair(END), &no_conflicts(), &PAIR, END, &[]);
     assert_eq!(words(&plan), [""; 0]);
     assert_eq!((plan.order.version, plan.expects), (6, ExpectedRow::Revision(7)));
 }
 
 #[test]
-fn another_end_moves_all_that_the_order_has() {
+fn a_new_end_is_written_to_all_numbers_and_routes() {
     for end in [END - 1000, END + 1000] {
-        let plan = assign(&pair(END), &nothing_learnt(), &PAIR, end, &[]);
+        let plan = assign(&pair(END), &no_conflicts(), &PAIR, end, &[]);
         let cooled = end + 600;
         assert_eq!(
             words(&plan),
@@ -185,8 +185,8 @@ fn another_end_moves_all_that_the_order_has() {
 }
 
 #[test]
-fn who_is_replaced_loses_the_routes_at_once_and_the_number_stays_with_the_role() {
-    let plan = assign(&pair(END), &nothing_learnt(), &REPLACED, END, &[]);
+fn a_replaced_person_loses_the_routes_at_once_and_the_role_keeps_its_number() {
+    let plan = assign(&pair(END), &no_conflicts(), &REPLACED, END, &[]);
     assert_eq!(
         words(&plan),
         [
@@ -198,8 +198,8 @@ fn who_is_replaced_loses_the_routes_at_once_and_the_number_stays_with_the_role()
 }
 
 #[test]
-fn a_role_that_is_added_claims_and_one_that_is_dropped_releases() {
-    let plan = assign(&pair(END), &nothing_learnt(), &TRIO, END, &[3]);
+fn an_added_role_claims_a_number_and_a_dropped_role_releases_its_number() {
+    let plan = assign(&pair(END), &no_conflicts(), &TRIO, END, &[3]);
     assert_eq!(
         words(&plan),
         [
@@ -211,7 +211,7 @@ fn a_role_that_is_added_claims_and_one_that_is_dropped_releases() {
         ]
     );
     let trio = assigned(&[("customer", 'a', 1), ("agent", 'b', 2), ("merchant", 'd', 3)], END);
-    let plan = assign(&trio, &nothing_learnt(), &PAIR, END, &[]);
+    let plan = assign(&trio, &no_conflicts(), &PAIR, END, &[]);
     assert_eq!(
         words(&plan),
         [
@@ -225,7 +225,7 @@ fn a_role_that_is_added_claims_and_one_that_is_dropped_releases() {
 }
 
 #[test]
-fn an_order_that_ends_releases_all_and_a_completed_one_after_its_grace() {
+fn an_order_that_ends_releases_everything_and_a_completed_one_after_its_grace() {
     let over = |end: u64, stripped: &str| {
         let cooled = end + 600;
         vec![
@@ -235,7 +235,7 @@ fn an_order_that_ends_releases_all_and_a_completed_one_after_its_grace() {
             format!("end b on 1, {end}, {cooled}{stripped}"),
         ]
     };
-    let conflicts = nothing_learnt();
+    let conflicts = no_conflicts();
     let (row, soon_over) = (pair(END), pair(NOW + 10));
     let (pool, people) = (pool(), people(&PAIR));
     let request = AssignmentRequest { pool: &pool, expires_at: None, people };
@@ -249,14 +249,14 @@ fn an_order_that_ends_releases_all_and_a_completed_one_after_its_grace() {
 }
 
 #[test]
-fn what_expired_by_itself_is_not_released_and_only_loses_its_phones() {
+fn an_expired_order_releases_no_numbers_and_its_routes_lose_their_phones() {
     for end in [NOW - 100, NOW] {
         let cooled = end + 600;
         let stripped = [
             format!("end a on 2, {end}, {cooled}, stripped"),
             format!("end b on 1, {end}, {cooled}, stripped"),
         ];
-        let (row, conflicts) = (pair(end), nothing_learnt());
+        let (row, conflicts) = (pair(end), no_conflicts());
         for plan in
             [change(&row, &conflicts).unassign(), change(&row, &conflicts).close(Closed::Completed)]
         {
@@ -274,8 +274,8 @@ fn what_expired_by_itself_is_not_released_and_only_loses_its_phones() {
 }
 
 #[test]
-fn an_older_close_leaves_the_version() {
-    let (row, conflicts) = (pair(END), nothing_learnt());
+fn a_stale_close_keeps_the_version() {
+    let (row, conflicts) = (pair(END), no_conflicts());
     for (version, stored) in [(4, 5), (6, 6)] {
         let change = Change { version, ..change(&row, &conflicts) };
         let plan = change.close(Closed::Completed);
@@ -284,21 +284,21 @@ fn an_older_close_leaves_the_version() {
 }
 
 #[test]
-fn a_lost_number_or_route_is_let_go_and_replaced() {
+fn a_number_or_route_that_is_lost_is_not_written_again_and_is_replaced() {
     let lost = |writes: &[Write]| {
         let mut conflicts = Conflicts::default();
-        conflicts.lost(writes);
+        conflicts.record(writes);
         conflicts
     };
     let row = pair(END);
 
-    let extended = assign(&row, &nothing_learnt(), &PAIR, END + 1000, &[]);
+    let extended = assign(&row, &no_conflicts(), &PAIR, END + 1000, &[]);
     let conflicts = lost(&extended.writes[..1]);
     let plan = words(&assign(&row, &conflicts, &PAIR, END + 1000, &[3]));
     assert!(plan.contains(&"claim 3 to 6600".to_owned()), "{plan:?}");
     assert!(!plan.iter().any(|it| it.starts_with("release 1")), "{plan:?}");
 
-    let closed = change(&row, &nothing_learnt()).unassign();
+    let closed = change(&row, &no_conflicts()).unassign();
     for (index, write) in closed.writes.iter().enumerate() {
         let again = change(&row, &lost(std::slice::from_ref(write))).unassign();
         let mut rest = words(&closed);
@@ -306,8 +306,8 @@ fn a_lost_number_or_route_is_let_go_and_replaced() {
         assert_eq!(words(&again), rest);
     }
 
-    // Who joins has another order's route on a number that the order keeps.
-    let joined = assign(&row, &nothing_learnt(), &REPLACED, END, &[]);
+    // The agent who joins has another order's route on a number that the order keeps.
+    let joined = assign(&row, &no_conflicts(), &REPLACED, END, &[]);
     let conflicts = lost(&joined.writes[2..]);
     let plan = words(&assign(&row, &conflicts, &REPLACED, END, &[3]));
     assert_eq!(plan[0], "release 1 at 1600", "{plan:?}");
@@ -315,7 +315,7 @@ fn a_lost_number_or_route_is_let_go_and_replaced() {
 }
 
 #[test]
-fn a_dry_pool_holds_up_only_what_begins() {
+fn a_dry_pool_delays_claims_and_not_releases() {
     let replaced = [("customer", 'a'), ("agent", 'c'), ("merchant", 'd')];
     let plan = end_alone(&pair(END), &replaced, END - 1000).unwrap();
     assert_eq!(
@@ -337,7 +337,7 @@ fn a_dry_pool_holds_up_only_what_begins() {
 }
 
 #[test]
-fn a_dry_pool_leaves_nothing_to_do_twice() {
+fn the_releases_of_an_event_that_waits_are_written_once() {
     let plan = end_alone(&pair(END), &TRIO, END).unwrap();
     let row = KnownRow::Present(plan.order.clone());
     assert_eq!(end_alone(&row, &TRIO, END), None, "all that can end has ended");
@@ -365,8 +365,8 @@ fn shared_pair(end: u64) -> KnownRow {
 fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
     let row = shared_pair(END);
     for plan in [
-        change(&row, &nothing_learnt()).unassign(),
-        change(&row, &nothing_learnt()).close(Closed::Completed),
+        change(&row, &no_conflicts()).unassign(),
+        change(&row, &no_conflicts()).close(Closed::Completed),
         end_alone(&row, &[("customer", 'c'), ("agent", 'b'), ("merchant", 'd')], END).unwrap(),
     ] {
         assert!(words(&plan).iter().all(|it| it.starts_with("end ")), "{plan:?}");
@@ -375,26 +375,26 @@ fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
     let (pool, terms) =
         (pool(), ClaimTerms { allocation: Allocation::Shared, ..ClaimTerms::of(&pool()) });
     let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&TRIO) };
-    let (conflicts, fresh) = (nothing_learnt(), vec![number(3)]);
+    let (conflicts, fresh) = (no_conflicts(), vec![number(3)]);
     let plan = change(&row, &conflicts).assign(&request, terms, at(END + 1000), fresh).unwrap();
     assert_eq!(plan.writes.len(), 6, "{plan:?}");
     assert!(plan.writes.iter().all(|it| matches!(it, Write::OpenRoute { .. })), "{plan:?}");
 }
 
 #[test]
-fn a_number_is_not_tried_again_for_somebody_who_would_dial_a_route_that_was_lost() {
+fn a_number_is_not_tried_again_if_a_person_who_would_dial_it_has_a_route_on_it() {
     let (row, pool) = (KnownRow::Absent, pool());
     let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&PAIR) };
-    let conflicts = nothing_learnt();
+    let conflicts = no_conflicts();
     let two = [1, 2].map(number);
-    let nobody_has_routes = needed(change(&row, &conflicts), &request);
-    assert_eq!(nobody_has_routes.pick(&two), Some(two.to_vec()));
-    assert_eq!(nobody_has_routes.pick(&two[..1]), None, "numbers of one order differ");
+    let no_routes_known = needed(change(&row, &conflicts), &request);
+    assert_eq!(no_routes_known.pick(&two), Some(two.to_vec()));
+    assert_eq!(no_routes_known.pick(&two[..1]), None, "numbers of one order differ");
 
-    // The agent has a route on number 1: it may stand for the agent, whom the
-    // customer dials.
-    let mut conflicts = nothing_learnt();
-    conflicts.lost(&[Write::OpenRoute {
+    // The agent has another order's route on number 1. So number 1 may not stand for the
+    // customer, whom the agent dials, but it may stand for the agent.
+    let mut conflicts = no_conflicts();
+    conflicts.record(&[Write::OpenRoute {
         number: number(1),
         caller: request.people[1].caller.clone(),
         connect_to: request.people[0].phone.clone(),
