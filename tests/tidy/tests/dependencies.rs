@@ -1,4 +1,9 @@
 //! Which crate may depend on which, and on what from outside.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

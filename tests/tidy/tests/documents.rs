@@ -1,5 +1,6 @@
 //! That every page can be found, that links lead somewhere, and that alarms listen to
 //! what is logged.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! What packages from outside are taken in: the rules of deny.toml, held against all that
 //! Cargo.lock names.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;
