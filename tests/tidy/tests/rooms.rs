@@ -89,6 +89,25 @@ fn a_phone_is_revealed_where_it_is_hashed_stored_or_answered() {
 }
 
 #[test]
+fn a_providers_name_stands_in_its_folder_and_in_the_lists() {
+    only_in(
+        &[
+            "crates/providers/src/exotel/",
+            "crates/providers/src/twilio/",
+            // The lists of providers: of their modules, webhooks, number APIs and secrets.
+            "crates/providers/src/lib.rs",
+            "crates/providers/src/providers.rs",
+            "crates/providers/src/secret.rs",
+            // The enum that pools name.
+            "crates/masking/src/pool.rs",
+        ],
+        &["twilio", "Twilio", "exotel", "Exotel"],
+        &product(),
+        "A provider is a place: whoever adds or changes one looks into one folder and the lists.",
+    );
+}
+
+#[test]
 fn the_rules_do_no_io() {
     let files = files(&["crates/masking/src", "crates/masking-memory/src"], &["rs"]);
     let mut broken = Vec::new();
