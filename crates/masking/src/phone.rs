@@ -106,7 +106,14 @@ mod tests {
     #[test]
     fn a_printed_phone_hides_every_digit() {
         let phone: Phone = "+6281211112222".parse().unwrap();
+        assert_eq!(format!("{phone:?}"), "Phone(hidden)");
         let printed = format!("{phone:?} {:#?} {:?}", Some(&phone), NotE164);
         assert!(!printed.contains("81211") && !printed.contains("62"), "{printed}");
+    }
+
+    #[test]
+    fn a_number_is_shown_as_it_is_dialled() {
+        let number: Number = "+622150001".parse().unwrap();
+        assert_eq!((number.as_str(), number.to_string().as_str()), ("+622150001", "+622150001"));
     }
 }

@@ -96,3 +96,50 @@ impl Announcement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_that_of_the_contract() {
+        let order_id = OrderId::parse("o-1").unwrap();
+        let assigned = Announcement::Assigned {
+            order_id: order_id.clone(),
+            version: 2,
+            pool: PoolId::parse("id-jkt"),
+            expires_at: Timestamp::parse("2026-11-23T10:00:00Z").unwrap(),
+            participants: vec![ParticipantNumber {
+                role: Role::parse("customer").unwrap(),
+                number: "+622150001".parse().unwrap(),
+            }],
+        };
+        let released = Announcement::Released {
+            order_id: order_id.clone(),
+            version: 4,
+            reason: ReleaseReason::Completed,
+        };
+        let pool = PoolId::parse("id-jkt").unwrap();
+        let unavailable = Announcement::Unavailable { order_id, version: 2, pool };
+        for (announcement, body) in [
+            (
+                assigned,
+                json!({"type": "numbers.assigned", "order_id": "o-1", "version": 2,
+                       "pool": "id-jkt", "expires_at": "2026-11-23T10:00:00Z",
+                       "participants": [{"role": "customer", "number": "+622150001"}]}),
+            ),
+            (
+                released,
+                json!({"type": "numbers.released", "order_id": "o-1", "version": 4,
+                       "reason": "completed"}),
+            ),
+            (
+                unavailable,
+                json!({"type": "numbers.unavailable", "order_id": "o-1", "version": 2,
+                       "pool": "id-jkt"}),
+            ),
+        ] {
+            assert_eq!(announcement.to_json(), body);
+        }
+    }
+}

@@ -281,4 +281,10 @@ mod tests {
             assert_eq!(OrderEvent::parse(body).unwrap_err().to_string(), format!("body: {reason}"));
         }
     }
+
+    #[test]
+    fn the_id_of_an_order_is_shown_as_it_came() {
+        let order_id = OrderId::parse("o-1:A_b.c").unwrap();
+        assert_eq!((order_id.as_str(), order_id.to_string().as_str()), ("o-1:A_b.c", "o-1:A_b.c"));
+    }
 }

@@ -99,3 +99,65 @@ fn an_error_names_the_wrong_field() {
         assert!(unknown.to_string().starts_with(&expected), "{unknown}");
     }
 }
+
+#[test]
+fn every_word_is_parsed_as_it_is_written() {
+    for it in Provider::ALL {
+        assert_eq!(Provider::parse(it.as_str()), Some(it));
+    }
+    for it in NumberType::ALL {
+        assert_eq!(NumberType::parse(it.as_str()), Some(it));
+    }
+    for it in Allocation::ALL {
+        assert_eq!(Allocation::parse(it.as_str()), Some(it));
+    }
+    assert_eq!((Provider::parse("Twilio"), NumberType::parse("fax")), (None, None));
+    assert_eq!(Allocation::parse(""), None);
+}
+
+#[test]
+fn all_pools_are_listed_in_the_order_of_the_parameter() {
+    let pools = Pools::parse(r#"[{"id":"b"},{"id":"a","default":true}]"#).unwrap();
+    let ids: Vec<String> = pools.iter().map(|pool| pool.id.to_string()).collect();
+    assert_eq!(ids, ["b", "a"]);
+}
+
+#[test]
+fn a_shard_has_its_share_of_the_low_water_and_one_number_at_least() {
+    for (min_free, shards, share) in [(50, 16, 3), (64, 16, 4), (5, 16, 1), (0, 16, 1), (7, 1, 7)] {
+        let pools = format!(r#"[{{"id":"a","min_free":{min_free},"shards":{shards}}}]"#);
+        let pools = Pools::parse(&pools).unwrap();
+        let pool = pools.named(None).unwrap();
+        assert_eq!(pool.low_water_per_shard(), share, "{min_free} over {shards}");
+        assert_eq!(pool.shard(3), "a#3");
+    }
+}
+
+#[test]
+fn a_country_is_two_capital_letters() {
+    let country = |code: &str| {
+        let pools = Pools::parse(&format!(r#"[{{"id":"a","country":"{code}"}}]"#));
+        pools.map(|pools| pools.named(None).unwrap().country.clone())
+    };
+    assert_eq!(country("ID"), Ok(Some("ID".to_owned())));
+    assert_eq!(country(""), Ok(None));
+    for wrong in ["I", "IDN", "id", "Id", "I1"] {
+        let field = country(wrong).unwrap_err().field;
+        assert_eq!(field, "Pools[0].country", "{wrong}");
+    }
+}
+
+#[test]
+fn the_target_may_be_the_minimum() {
+    assert!(Pools::parse(r#"[{"id":"a","min_free":9,"target_free":9}]"#).is_ok());
+}
+
+#[test]
+fn an_unknown_field_is_named_unless_its_name_may_be_a_value() {
+    for (field, named) in
+        [("cool_down", "cool_down"), ("Cooldown", "(a field)"), ("+628", "(a field)")]
+    {
+        let error = Pools::parse(&format!(r#"[{{"id":"a","{field}":1}}]"#)).unwrap_err();
+        assert_eq!(error.field, format!("Pools[0].{named}"));
+    }
+}
