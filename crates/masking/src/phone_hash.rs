@@ -53,7 +53,7 @@ impl PhoneHashKey {
 
 impl fmt::Debug for PhoneHashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CallerKey(hidden)")
+        f.write_str("PhoneHashKey(hidden)")
     }
 }
 

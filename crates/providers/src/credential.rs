@@ -44,7 +44,7 @@ impl Tokens {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
+        f.write_str("Credential(hidden)")
     }
 }
 
@@ -79,6 +79,6 @@ mod tests {
     #[test]
     fn no_credential_is_printed() {
         let printed = format!("{:?} {:?}", Credential::new("bearer-1"), tokens(&["bearer-1"]));
-        assert_eq!(printed, "Secret(hidden) Tokens(1 hidden)");
+        assert_eq!(printed, "Credential(hidden) Tokens(1 hidden)");
     }
 }
