@@ -1,5 +1,5 @@
-//! AWS in the test's own process: tables, queues and secrets, as their clients see them.
-//! It answers at once and never fails by itself; faults and latency are put around it.
+//! AWS in the test's own process: DynamoDB, SQS and Secrets Manager, as their clients see
+//! them. It answers at once and does not fail by itself: wrappers add faults and latency.
 
 mod queues;
 mod secrets;
@@ -17,13 +17,10 @@ pub use self::tables::{Bill, TABLES, Tables};
 /// Everything that the functions use of AWS.
 #[derive(Debug)]
 pub struct Cloud {
-    /// DynamoDB.
     pub tables: Tables,
-    /// SQS.
     pub queues: Queues,
-    /// Secrets Manager.
     pub secrets: Secrets,
-    /// Requests to queues and secrets so far; those to tables are on the bill.
+    /// How many requests queues and secrets got. The bill counts those to tables.
     others: AtomicU64,
 }
 
@@ -34,7 +31,7 @@ impl Cloud {
         Arc::new(Self { tables, queues, secrets, others: AtomicU64::new(0) })
     }
 
-    /// Does what a request asks for. It is one moment: nothing else happens meanwhile.
+    /// Carries a request out. It is atomic: nothing else happens meanwhile.
     pub fn answer(&self, request: Request) -> Reply {
         let Request { service, operation, body } = request;
         if service != Service::DynamoDb {
@@ -47,15 +44,13 @@ impl Cloud {
         }
     }
 
-    /// Takes the count of requests to queues and secrets.
+    /// Returns the count of requests to queues and secrets, and starts a new one.
     pub fn take_other_requests(&self) -> u64 {
         self.others.swap(0, Ordering::Relaxed)
     }
 }
 
-/// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "their names say all")]
 pub enum Service {
     DynamoDb,
     Sqs,
@@ -65,16 +60,14 @@ pub enum Service {
 /// A request in the JSON protocol of these services.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Who is asked.
     pub service: Service,
-    /// For what, such as `GetItem`.
+    /// Such as `GetItem`.
     pub operation: String,
-    /// The body.
     pub body: Value,
 }
 
 impl Request {
-    /// Reads what came over a wire; `target` is the header `X-Amz-Target`.
+    /// Parses a request. `target` is the header `X-Amz-Target`.
     pub fn read(target: &str, body: &[u8]) -> Self {
         let (service, operation) = target.split_once('.').expect("a service and an operation");
         let service = match service {
@@ -87,12 +80,11 @@ impl Request {
         Self { service, operation: operation.to_owned(), body }
     }
 
-    /// Whether it writes to the tables.
     pub fn is_write(&self) -> bool {
         self.service == Service::DynamoDb && tables::is_write(&self.operation)
     }
 
-    /// The rows that an update, or a transaction of updates, writes: tables and keys.
+    /// The tables and keys of the rows that an update, or a transaction of updates, writes.
     pub fn rows(&self) -> Vec<(&str, &Value)> {
         fn row(update: &Value) -> (&str, &Value) {
             (update["TableName"].as_str().expect("a table"), &update["Key"])
@@ -107,25 +99,22 @@ impl Request {
 /// An answer: an HTTP status and a body of JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
     pub status: u16,
-    /// The body.
     pub body: String,
 }
 
 impl Reply {
-    /// It is done.
     pub fn done(body: impl Into<String>) -> Self {
         Self { status: 200, body: body.into() }
     }
 
-    /// It is refused with this code, as each of the services refuses.
+    /// An error with this code, in the form that all three services share.
     pub fn refused(code: &str) -> Self {
         let status = if code.starts_with("Internal") { 500 } else { 400 };
         Self { status, body: json!({"__type": code, "message": "refused"}).to_string() }
     }
 
-    /// A transaction is refused, since another one is at those of its rows.
+    /// The refusal of a transaction that conflicts with another one on the rows that are `true`.
     pub fn conflict(taken: impl IntoIterator<Item = bool>) -> Self {
         let code = |taken| if taken { "TransactionConflict" } else { "None" };
         let reasons: Vec<Value> = taken.into_iter().map(|it| json!({"Code": code(it)})).collect();
@@ -137,7 +126,6 @@ impl Reply {
         Self { status: 400, body: body.to_string() }
     }
 
-    /// Whether it is done.
     pub fn is_done(&self) -> bool {
         self.status == 200
     }

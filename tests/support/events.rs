@@ -1,24 +1,22 @@
-//! The events that functions are given, made from those in `tests/events`: batches of
+//! The events that functions receive, made from the files in `tests/events`: batches of
 //! messages, and calls on each route.
-
-use std::sync::LazyLock;
 
 use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 
-/// A queue that a function takes from.
+/// A queue that a function receives messages from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
-    /// Takes `order.created` and `order.agent_assigned`.
+    /// For `order.created` and `order.agent_assigned`.
     Assign,
-    /// Takes what ends an assignment.
+    /// For all other order events.
     Release,
-    /// Takes pool messages.
+    /// For pool messages.
     Refill,
 }
 
 impl Queue {
-    /// The queue where an order event of this type belongs.
+    /// The queue where this order event belongs.
     pub fn of(event: &Value) -> Self {
         match event["type"].as_str() {
             Some("order.created" | "order.agent_assigned") => Self::Assign,
@@ -26,15 +24,12 @@ impl Queue {
         }
     }
 
-    fn file(self) -> &'static Value {
-        static ASSIGN: File = File::new(|| read(include_str!("../events/assign-numbers.json")));
-        static RELEASE: File = File::new(|| read(include_str!("../events/release-numbers.json")));
-        static REFILL: File = File::new(|| read(include_str!("../events/refill-pool.json")));
-        match self {
-            Self::Assign => &ASSIGN,
-            Self::Release => &RELEASE,
-            Self::Refill => &REFILL,
-        }
+    fn recorded(self) -> Value {
+        read(match self {
+            Self::Assign => include_str!("../events/assign-numbers.json"),
+            Self::Release => include_str!("../events/release-numbers.json"),
+            Self::Refill => include_str!("../events/refill-pool.json"),
+        })
     }
 }
 
@@ -43,17 +38,15 @@ impl Queue {
 pub struct Delivery {
     /// The message's id, and the handle of this delivery.
     pub id: String,
-    /// The body.
     pub body: String,
-    /// How often it was delivered, this time included.
+    /// How often the message was delivered, this time included.
     pub count: u32,
-    /// When it was delivered first, in seconds.
+    /// When it was delivered first, in Unix seconds.
     pub first_received_at: u64,
 }
 
-/// A batch of messages, as SQS hands them to a function.
 pub fn batch(queue: Queue, messages: impl IntoIterator<Item = Delivery>) -> Value {
-    let record = &queue.file()["Records"][0];
+    let record = &queue.recorded()["Records"][0];
     let records = messages.into_iter().map(|message| {
         let mut record = record.clone();
         record["messageId"] = message.id.as_str().into();
@@ -68,7 +61,7 @@ pub fn batch(queue: Queue, messages: impl IntoIterator<Item = Delivery>) -> Valu
     json!({"Records": records.collect::<Vec<_>>()})
 }
 
-/// A batch of messages with these bodies, which are delivered for the first time.
+/// The first delivery of messages with these bodies.
 pub fn batch_of(queue: Queue, bodies: impl IntoIterator<Item = String>, now: u64) -> Value {
     let message = |(index, body)| Delivery {
         id: format!("message-{index}"),
@@ -79,38 +72,31 @@ pub fn batch_of(queue: Queue, bodies: impl IntoIterator<Item = String>, now: u64
     batch(queue, bodies.into_iter().enumerate().map(message))
 }
 
-/// Who asks whom to connect.
+/// A webhook for calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Any switch: `POST /calls/resolve`.
+    /// `POST /calls/resolve`.
     Switch,
-    /// Twilio: `POST /calls/twilio`.
+    /// `POST /calls/twilio`.
     Twilio,
-    /// Exotel: `GET /calls/exotel/{token}`.
+    /// `GET /calls/exotel/{token}`.
     Exotel,
 }
 
 impl Route {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Switch, Self::Twilio, Self::Exotel];
 
-    /// A call of which each detail is recorded.
+    /// A recorded call.
     pub fn recorded(self) -> Value {
-        static SWITCH: File = File::new(|| read(include_str!("../events/resolve-call.json")));
-        static TWILIO: File =
-            File::new(|| read(include_str!("../events/resolve-call-twilio.json")));
-        static EXOTEL: File =
-            File::new(|| read(include_str!("../events/resolve-call-exotel.json")));
-        let file = match self {
-            Self::Switch => &SWITCH,
-            Self::Twilio => &TWILIO,
-            Self::Exotel => &EXOTEL,
-        };
-        Value::clone(file)
+        read(match self {
+            Self::Switch => include_str!("../events/resolve-call.json"),
+            Self::Twilio => include_str!("../events/resolve-call-twilio.json"),
+            Self::Exotel => include_str!("../events/resolve-call-exotel.json"),
+        })
     }
 }
 
-/// A switch asks with this header `Authorization` and this body.
+/// The request of a switch, with this header `Authorization`.
 pub fn switch_call(authorization: &str, body: &str) -> Value {
     let mut event = Route::Switch.recorded();
     event["headers"]["authorization"] = authorization.into();
@@ -118,7 +104,6 @@ pub fn switch_call(authorization: &str, body: &str) -> Value {
     event
 }
 
-/// Twilio asks with this form and signature.
 pub fn twilio_call(form: &[(&str, &str)], signature: &str) -> Value {
     let mut event = Route::Twilio.recorded();
     event["headers"]["x-twilio-signature"] = signature.into();
@@ -127,7 +112,6 @@ pub fn twilio_call(form: &[(&str, &str)], signature: &str) -> Value {
     event
 }
 
-/// Exotel asks with this token and query.
 pub fn exotel_call(token: &str, query: &[(&str, &str)]) -> Value {
     let mut event = Route::Exotel.recorded();
     let path = format!("/calls/exotel/{token}");
@@ -137,12 +121,12 @@ pub fn exotel_call(token: &str, query: &[(&str, &str)]) -> Value {
     event
 }
 
-/// The body with which a switch asks.
+/// The body of a switch's request.
 pub fn switch_body(caller: &str, called: &str) -> String {
     json!({"caller": caller, "called": called, "call_id": "call-1"}).to_string()
 }
 
-/// What Twilio posts when someone dials one of its numbers.
+/// The form that Twilio posts when somebody dials one of its numbers.
 pub fn twilio_form<'a>(caller: &'a str, called: &'a str) -> [(&'a str, &'a str); 8] {
     [
         ("AccountSid", "AC00000000000000000000000000000001"),
@@ -156,8 +140,8 @@ pub fn twilio_form<'a>(caller: &'a str, called: &'a str) -> [(&'a str, &'a str);
     ]
 }
 
-/// What Exotel asks when someone dials one of its numbers, which it writes as they are
-/// dialled in the country with that calling code.
+/// Exotel's query when somebody dials one of its numbers, which it writes in the national
+/// form of the country with that calling code.
 pub fn exotel_query(code: &str, caller: &str, called: &str) -> [(&'static str, String); 6] {
     let (caller, called) = (national(code, caller), national(code, called));
     [
@@ -170,17 +154,15 @@ pub fn exotel_query(code: &str, caller: &str, called: &str) -> [(&'static str, S
     ]
 }
 
-/// A number as it is dialled in the country with that calling code, such as `+91`.
+/// The national form of a number in the country with that calling code, such as `+91`.
 pub fn national(code: &str, number: &str) -> String {
     number.strip_prefix(code).map_or_else(|| number.to_owned(), |rest| format!("0{rest}"))
 }
 
-/// Fields as a form or a query has them.
+/// Fields, URL-encoded.
 pub fn encoded(fields: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(fields).finish()
 }
-
-type File = LazyLock<Value>;
 
 fn read(file: &str) -> Value {
     serde_json::from_str(file).expect("an event file is JSON")

@@ -1,5 +1,5 @@
-//! The four functions, made from clients, pools and a clock: the only assembly of them
-//! outside their `main.rs`, and the settings that all tests give them.
+//! The four functions, made from clients, pools and a clock (the only place that does so
+//! beside each `main.rs`), and the settings that all tests give them.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -17,16 +17,15 @@ use crate::cloud::Cloud;
 use crate::events::Queue;
 use crate::wire::Clients;
 
-/// The secret that holds the key of the hashes.
+/// The name of the secret with the key of the phone hashes.
 pub const SERVICE_SECRET: &str = "service-secret";
-/// The secret that says who may ask, and rents numbers.
+/// The name of the secret with the providers' credentials.
 pub const PROVIDER_SECRET: &str = "provider-secret";
-/// The queue that functions announce on.
+/// The queue of announcements.
 pub const NUMBER_EVENTS: &str = "http://queues/number-events";
-/// The queue that is told of pools that run low.
 pub const REFILL: &str = "http://queues/refill";
 
-/// The queue for what the function that takes from a queue refuses.
+/// The dead-letter queue of a queue.
 pub fn dead_letters(queue: Queue) -> &'static str {
     match queue {
         Queue::Assign => "http://queues/assign-dead-letters",
@@ -35,8 +34,8 @@ pub fn dead_letters(queue: Queue) -> &'static str {
     }
 }
 
-/// The settings of the function that takes from a queue, as the template gives them;
-/// those of resolve-call are among them.
+/// The environment of the function of a queue, as the template sets it. It has the variables
+/// of resolve-call too.
 pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     let queue_url = match queue {
         Queue::Assign => "http://queues/assign",
@@ -60,21 +59,19 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     fixed.into_iter().chain([("POOLS", pools.to_string())]).collect()
 }
 
-/// Gives a cloud both secrets: the key of the hashes, and this provider secret.
+/// Sets both secrets of a cloud.
 pub fn given_secrets(cloud: &Cloud, provider_secret: &Value) {
     cloud.secrets.given(SERVICE_SECRET, Some(service_secret().to_string()));
     cloud.secrets.given(PROVIDER_SECRET, Some(provider_secret.to_string()));
 }
 
-/// The secret with the key of the hashes.
 pub fn service_secret() -> Value {
     json!({"caller_key": "k".repeat(64)})
 }
 
-/// The client of providers. Made once: it reads the machine's certificates.
+/// The HTTP client for providers. Made once, since it reads the machine's certificates.
 static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| providers::client().expect("a client"));
 
-/// The four functions.
 #[derive(Debug)]
 pub struct Functions {
     assign: AssignNumbers,
@@ -84,7 +81,7 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// New ones, as after a deployment.
+    /// New functions, as after a deployment.
     pub fn on(clients: &Clients, pools: &Value, clock: &Clock) -> Self {
         let Clients { dynamodb, sqs, secrets } = clients.clone();
         let of = |queue| {
@@ -119,8 +116,8 @@ impl Functions {
         }
     }
 
-    /// Has the function that takes from a queue handle a batch within that time. Returns
-    /// the messages that are to come again.
+    /// Hands a batch to the function of a queue. `time` is what is left until Lambda's
+    /// deadline. Returns the ids of the messages that SQS must deliver again.
     pub async fn receive(&self, queue: Queue, batch: Value, time: Duration) -> BTreeSet<String> {
         let batch: SqsEvent = serde_json::from_value(batch).expect("an SQS event");
         let response = match queue {
@@ -131,7 +128,7 @@ impl Functions {
         response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
     }
 
-    /// Has resolve-call handle an event of the HTTP API. Returns the status and the body.
+    /// Hands an event of the HTTP API to resolve-call. Returns the status and the body.
     pub async fn call(&self, event: &Value) -> (u16, String) {
         let request = lambda_http::request::from_str(&event.to_string()).expect("a request");
         let (parts, body) = self.resolve.handle(request).await.into_parts();

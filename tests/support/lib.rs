@@ -1,6 +1,5 @@
-//! What tests and measurements stand on: one cloud in the test's own process, the real
-//! functions on it, the events that they are given, an oracle over the tables, and the
-//! deployed stack.
+//! What tests and measurements share: AWS in the test's own process, the real functions on
+//! it, the events that they receive, an oracle over the tables, and the deployed stack.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -8,6 +7,7 @@
     clippy::must_use_candidate,
     reason = "a test stops at the first surprise"
 )]
+#![expect(missing_docs, reason = "a doc comment stands only where a name does not say all")]
 
 #[cfg(feature = "world")]
 pub mod cloud;

@@ -1,13 +1,11 @@
-//! What the handlers log during a test, at the level and in the form in which they
-//! log when deployed.
+//! The log of the handlers during a test, at the level and in the form of a deployed function.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
-/// The lines logged on this thread while it exists.
+/// The log of this thread while the value exists.
 #[derive(Debug)]
 pub struct Logs {
     lines: Lines,
@@ -18,15 +16,14 @@ pub struct Logs {
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// Begins to listen.
     pub fn listen() -> Self {
         let lines = Lines::default();
-        let subscriber =
-            tracing_subscriber::fmt().json().with_writer(lines.clone()).with_ansi(false).finish();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_ansi(false);
+        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
         Self { _guard: tracing::subscriber::set_default(subscriber), lines }
     }
 
-    /// What was logged so far.
     pub fn text(&self) -> String {
         let bytes = self.lines.0.lock().expect("nobody panicked").clone();
         String::from_utf8(bytes).expect("logs are UTF-8")
@@ -41,13 +38,5 @@ impl Write for Lines {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }

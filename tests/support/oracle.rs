@@ -1,6 +1,6 @@
-//! What must hold of the tables and of what was announced, whatever was told and whoever
-//! died meanwhile. It is worked out from rows and messages as an outsider reads them:
-//! none of the product's rules is asked.
+//! What must hold of the tables and of the announcements, in whatever order events came and
+//! whichever functions died. It is derived from rows and messages as an outsider reads them,
+//! without the product's rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,36 +9,33 @@ use serde_json::{Value, json};
 
 use crate::rows::{Row, amount, participants, text, word};
 
-/// All rows of the three tables at one moment, and what it takes to understand them.
+/// All rows of the three tables at one moment, and the facts that the checks need.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Orders, by their id.
     pub orders: BTreeMap<String, Row>,
-    /// Numbers, by the number.
     pub numbers: BTreeMap<String, Row>,
-    /// Routes, by number and caller.
+    /// By number and caller.
     pub routes: BTreeMap<(String, String), Row>,
-    /// The phone of each caller.
+    /// The phone of each caller (the hash that stands for it in the tables).
     pub phones: BTreeMap<String, String>,
-    /// How many seconds at most pass from the end of an order until its numbers are free,
-    /// by pool: cool-down and grace.
+    /// Cool-down and grace of each pool together: the most seconds from the end of an order
+    /// until its numbers are free.
     pub rests: BTreeMap<String, u64>,
 }
 
-/// What was found in a snapshot.
 #[derive(Debug, Default)]
 pub struct Findings<'a> {
-    /// What contradicts what.
+    /// Rows that contradict each other, in words.
     pub contradictions: Vec<String>,
-    /// Routes that connect, and that no live order implies. Only those of an order in its
-    /// grace may.
+    /// Routes that connect without a live order. Only a completed order in its grace may have
+    /// them.
     pub strays: Vec<&'a Row>,
-    /// The order that holds each number for itself.
+    /// The exclusive order that holds each number.
     pub holders: BTreeMap<&'a str, &'a str>,
 }
 
-/// A route that a live order implies.
-struct Implied<'a> {
+/// A route that a live order must have.
+struct ExpectedRoute<'a> {
     order_id: &'a str,
     order: &'a Row,
     callee: &'a str,
@@ -46,7 +43,7 @@ struct Implied<'a> {
 }
 
 impl Snapshot {
-    /// Takes a row in. Returns what it was before.
+    /// Sets a row. Returns the previous one.
     pub fn put(&mut self, table: &str, row: Row) -> Option<Row> {
         let key = |name| word(&row, name).to_owned();
         match table {
@@ -56,7 +53,6 @@ impl Snapshot {
         }
     }
 
-    /// All rows of a table.
     pub fn rows(&self, table: &str) -> Vec<&Row> {
         match table {
             "OrdersTable" => self.orders.values().collect(),
@@ -65,43 +61,45 @@ impl Snapshot {
         }
     }
 
-    /// Checks what must hold at every moment, of all rows together.
+    /// Checks what must hold at every moment.
     pub fn examine(&self, now: u64) -> Findings<'_> {
         let mut findings = Findings::default();
-        let mut implied = BTreeMap::new();
+        let mut expected = BTreeMap::new();
         for (order_id, order) in &self.orders {
             if word(order, "state") != "assigned" && participants(order).next().is_some() {
                 let state = word(order, "state");
-                findings.contradicts(format!("{order_id} is {state} and holds numbers"));
+                findings.contradictions.push(format!("{order_id} is {state} and holds numbers"));
             }
             if is_live(order, now) {
                 self.examine_order(order_id, order, &mut findings);
                 for (number, caller, callee, shown) in routes_of(order) {
-                    let route = Implied { order_id, order, callee, shown };
-                    implied.insert((number, caller), route);
+                    let route = ExpectedRoute { order_id, order, callee, shown };
+                    expected.insert((number, caller), route);
                 }
             }
         }
         self.examine_numbers(now, &mut findings);
-        self.examine_routes(now, implied, &mut findings);
+        self.examine_routes(now, expected, &mut findings);
         findings
     }
 
     fn examine_order<'a>(&'a self, order_id: &'a str, order: &'a Row, findings: &mut Findings<'a>) {
         let numbers: BTreeSet<&str> = participants(order).map(|it| it.number).collect();
         if numbers.len() < participants(order).count() {
-            findings.contradicts(format!("{order_id} has one number for two people"));
+            findings.contradictions.push(format!("{order_id} has one number for two people"));
         }
         // Orders of a shared pool hold routes, and no numbers.
         for number in participants(order).map(|it| it.number).filter(|_| is_exclusive(order)) {
             if let Some(other) = findings.holders.insert(number, order_id) {
-                findings.contradicts(format!("{other} and {order_id} both hold {number}"));
+                findings.contradictions.push(format!("{other} and {order_id} both hold {number}"));
             }
             if self.numbers.get(number).is_none_or(|row| {
                 text(row, "order_id") != Some(order_id)
                     || amount(row, "available_at") != reusable_at(order)
             }) {
-                findings.contradicts(format!("{order_id} holds {number}, whose row disagrees"));
+                findings
+                    .contradictions
+                    .push(format!("{order_id} holds {number}, whose row disagrees"));
             }
         }
     }
@@ -112,7 +110,9 @@ impl Snapshot {
             if !findings.holders.contains_key(number.as_str())
                 && now + rest < amount(row, "available_at")
             {
-                findings.contradicts(format!("{number} is neither held nor free nor cooling"));
+                findings
+                    .contradictions
+                    .push(format!("{number} is neither held nor free nor cooling"));
             }
         }
     }
@@ -120,12 +120,12 @@ impl Snapshot {
     fn examine_routes<'a>(
         &'a self,
         now: u64,
-        mut implied: BTreeMap<(&'a str, &'a str), Implied<'a>>,
+        mut expected: BTreeMap<(&'a str, &'a str), ExpectedRoute<'a>>,
         findings: &mut Findings<'a>,
     ) {
         for ((number, caller), row) in &self.routes {
-            if let Some(route) = implied.remove(&(number, caller)) {
-                let Implied { order_id, order, callee, shown } = route;
+            if let Some(route) = expected.remove(&(number, caller)) {
+                let ExpectedRoute { order_id, order, callee, shown } = route;
                 if word(row, "order_id") != order_id
                     || text(row, "connect_to") != self.phones.get(callee).map(String::as_str)
                     || word(row, "caller_id") != shown
@@ -133,19 +133,19 @@ impl Snapshot {
                     || amount(row, "reusable_at") != reusable_at(order)
                 {
                     let what = format!("a route of {order_id} on {number} disagrees with its row");
-                    findings.contradicts(what);
+                    findings.contradictions.push(what);
                 }
             } else if row.contains_key("connect_to") && now < amount(row, "expires_at") {
                 findings.strays.push(row);
             }
         }
-        for ((number, _), Implied { order_id, .. }) in implied {
-            findings.contradicts(format!("{order_id} lacks a route on {number}"));
+        for ((number, _), ExpectedRoute { order_id, .. }) in expected {
+            findings.contradictions.push(format!("{order_id} lacks a route on {number}"));
         }
     }
 
-    /// What is wrong with an order's row, given all that was told of the order, in
-    /// whatever order and however often it was delivered.
+    /// The problem of an order's row, given all events of the order. Neither their order
+    /// nor duplicates matter.
     pub fn disagreement(&self, order_id: &str, events: &[Value], now: u64) -> Option<String> {
         let row = self.orders.get(order_id);
         let of = |kinds: &'static [&str]| {
@@ -172,7 +172,7 @@ impl Snapshot {
         if let Some(problem) = other_event(row, last) {
             return Some(problem);
         }
-        // An assignment that is over when it comes leaves the order unassigned.
+        // An assignment that has expired when it arrives leaves the order unassigned.
         let is_over = is_over(last, now);
         if last["type"] == "order.agent_unassigned" || (is_over && state == "unassigned") {
             return (state != "unassigned").then(|| format!("was unassigned and is {state}"));
@@ -180,7 +180,7 @@ impl Snapshot {
         if state != "assigned" {
             return Some(format!("was assigned and is {state}"));
         }
-        let told: BTreeSet<(&str, &str)> = last["participants"]
+        let named: BTreeSet<(&str, &str)> = last["participants"]
             .as_array()
             .into_iter()
             .flatten()
@@ -189,11 +189,11 @@ impl Snapshot {
         let serves: BTreeSet<(&str, &str)> = participants(row)
             .filter_map(|it| Some((it.role, self.phones.get(it.caller?)?.as_str())))
             .collect();
-        (serves != told).then(|| "serves others than it was told".to_owned())
+        (serves != named).then(|| "serves others than it was told".to_owned())
     }
 
-    /// What is wrong with what was announced of an order: a reader must end with what
-    /// its row says, or, while the order waits for numbers, with `numbers.unavailable`.
+    /// The problem of the announcements of an order. A reader must end with the state of
+    /// its row or, while the order waits for numbers, with `numbers.unavailable`.
     pub fn misheard<'a>(
         &self,
         order_id: &str,
@@ -215,13 +215,7 @@ impl Snapshot {
     }
 }
 
-impl Findings<'_> {
-    fn contradicts(&mut self, what: String) {
-        self.contradictions.push(what);
-    }
-}
-
-/// The phones, each by the hash that stands for it in the tables.
+/// Phones by their callers, the hashes that stand for them in the tables.
 pub fn by_caller(
     key: &PhoneHashKey,
     phones: impl IntoIterator<Item = String>,
@@ -233,8 +227,8 @@ pub fn by_caller(
     hashed.collect()
 }
 
-/// The announcement that a reader goes by: the highest version, at equal versions
-/// released before assigned before unavailable; a close is final.
+/// The announcement that counts for a reader: a close is final. Otherwise the highest version
+/// counts and, at equal versions, released before assigned before unavailable.
 pub fn as_a_reader_keeps<'a>(announced: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
     announced.max_by_key(|it| {
         let is_final = it["reason"] == "completed" || it["reason"] == "cancelled";
@@ -244,7 +238,8 @@ pub fn as_a_reader_keeps<'a>(announced: impl Iterator<Item = &'a Value>) -> Opti
     })
 }
 
-/// What may be said of an order's row: one thing, or one before its end and one after.
+/// The announcements that an order's row allows. An assignment allows two: one before its
+/// end, and one after.
 pub fn announcements(order: &Row) -> Vec<Value> {
     let (order_id, version) = (word(order, "order_id"), amount(order, "version"));
     let released = |reason: &str| {
@@ -271,7 +266,7 @@ pub fn announcements(order: &Row) -> Vec<Value> {
     }
 }
 
-/// The routes that an order's row implies: number, caller, who is rung, what is shown.
+/// The routes that an order's row asks for: number, caller, callee, shown number.
 pub fn routes_of(order: &Row) -> impl Iterator<Item = (&str, &str, &str, &str)> {
     participants(order).flat_map(move |from| {
         participants(order).filter_map(move |to| {
@@ -281,17 +276,16 @@ pub fn routes_of(order: &Row) -> impl Iterator<Item = (&str, &str, &str, &str)> 
     })
 }
 
-/// Whether an order is assigned, and not past its end.
 pub fn is_live(order: &Row, now: u64) -> bool {
     word(order, "state") == "assigned" && now < amount(order, "expires_at")
 }
 
-/// Whether an order has its numbers for itself.
+/// Whether no other order may share the numbers of this one.
 pub fn is_exclusive(order: &Row) -> bool {
     word(order, "allocation") == "exclusive"
 }
 
-/// When what an order holds is free again, if nobody tells its end.
+/// When the numbers and routes of an order are free again if it is never ended.
 fn reusable_at(order: &Row) -> u64 {
     amount(order, "expires_at") + amount(order, "cooldown_seconds")
 }
@@ -301,9 +295,9 @@ fn is_over(event: &Value, now: u64) -> bool {
     expires_at.is_some_and(|it| it <= Timestamp::from_seconds(now))
 }
 
-/// What a row says instead, if it is not of this event.
+/// The difference between a row and the event that it should come from.
 fn other_event(row: &Row, event: &Value) -> Option<String> {
     let seen = (json!(amount(row, "version")), json!(format!("order.{}", word(row, "last_event"))));
-    let told = (event["version"].clone(), event["type"].clone());
-    (seen != told).then(|| format!("is at {seen:?} after {told:?}"))
+    let given = (event["version"].clone(), event["type"].clone());
+    (seen != given).then(|| format!("is at {seen:?} after {given:?}"))
 }

@@ -1,49 +1,45 @@
-//! A telecom provider in the test's own process: one stock of numbers, over real
-//! HTTP, with a number API in the form of each provider that there is.
+//! A telephone provider in the test's own process: one stock of numbers behind the number API
+//! of each real provider, over HTTP.
 //!
-//! It remembers what was bought, and can be made to fail the way providers do:
-//! above all, by selling a number and losing the answer.
-#![expect(
-    clippy::expect_used,
-    clippy::missing_panics_doc,
-    reason = "a test stops at the first surprise"
-)]
+//! It records purchases, and can fail the way providers do: above all, it can sell a number
+//! and lose the answer.
 
 pub mod exotel;
 pub mod twilio;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// The account's id, at every provider.
+/// The id of the account.
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
-/// The password, at every provider, until another is given.
+/// The password of the API, until a test sets another one.
 pub const PASSWORD: &str = "password-1";
 
-/// A provider, serving until the test ends.
+/// A provider that serves until the test ends.
 #[derive(Clone, Debug)]
 pub struct FakeProvider {
     base_url: String,
     stock: Arc<Mutex<Stock>>,
 }
 
-/// What can be asked of a provider.
+/// A call of the number API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// Which numbers does the account have?
+    /// Lists the numbers of the account.
     List,
-    /// Which numbers are for sale?
+    /// Lists numbers for sale.
     Search,
-    /// Sell this number.
     Buy,
 }
 
@@ -52,9 +48,9 @@ pub enum Call {
 pub enum Fault {
     /// No answer at all.
     Silence,
-    /// An HTTP status, with an error body that has this code.
+    /// An HTTP status, and an error body with this code.
     Status(u16, i64),
-    /// Status 429, with these seconds in `Retry-After`.
+    /// Status 429, with this `Retry-After` in seconds.
     TooManyRequests(u64),
     /// Status 200 with a web page.
     WebPage,
@@ -64,41 +60,41 @@ pub enum Fault {
     Late(Duration),
 }
 
-/// A number that the account has, as the provider knows it.
+/// A number of the account, with the fields of its purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedNumber {
-    /// The number, in E.164 form.
+    /// In E.164 form.
     pub number: String,
-    /// The provider's id.
     pub sid: String,
-    /// Its `FriendlyName`.
+    /// `FriendlyName`.
     pub tag: String,
-    /// Its `VoiceUrl`.
     pub voice_url: String,
-    /// Its `VoiceFallbackUrl`.
     pub fallback_url: String,
-    /// Its `AddressSid`.
     pub address_sid: String,
-    /// Its `BundleSid`.
     pub bundle_sid: String,
 }
 
-#[derive(Debug)]
-struct Stock {
-    password: String,
+#[derive(Debug, Default)]
+pub struct Stock {
+    /// The only password that the API accepts.
+    pub password: String,
     for_sale: Vec<String>,
-    /// Still found by a search, and sold.
-    sold: Vec<String>,
-    owned: Vec<OwnedNumber>,
+    /// Sold to others, though searches still find them.
+    pub sold: Vec<String>,
+    pub owned: Vec<OwnedNumber>,
     ordered: Vec<String>,
     bought: Vec<String>,
     calls: Vec<(Call, String)>,
     faults: Vec<(Call, Fault)>,
-    lost_answers: Vec<Fault>,
-    page_size: usize,
-    pages_ignored: bool,
-    size_echoed: bool,
-    next_page: Option<Value>,
+    lost_answers: VecDeque<Fault>,
+    /// The most numbers on a page of a list.
+    pub page_size: usize,
+    /// Whether every request for a numbered page gets the first page.
+    pub pages_ignored: bool,
+    /// Whether lists report the requested page size in place of the real one.
+    pub size_echoed: bool,
+    /// The URI of the next page in every list, in place of the right one.
+    pub next_page: Option<Value>,
 }
 
 type Parameters = HashMap<String, String>;
@@ -112,88 +108,42 @@ impl FakeProvider {
             base_url: format!("http://{address}"),
             stock: Arc::new(Mutex::new(Stock {
                 password: PASSWORD.to_owned(),
-                for_sale: Vec::new(),
-                sold: Vec::new(),
-                owned: Vec::new(),
-                ordered: Vec::new(),
-                bought: Vec::new(),
-                calls: Vec::new(),
-                faults: Vec::new(),
-                lost_answers: Vec::new(),
                 page_size: 50,
-                pages_ignored: false,
-                size_echoed: false,
-                next_page: None,
+                ..Stock::default()
             })),
         };
-        let app = twilio::routes().merge(exotel::routes()).with_state(provider.clone());
+        let routes = twilio::routes().merge(exotel::routes());
+        let answer = middleware::from_fn_with_state(provider.clone(), Self::answer);
+        let app = routes.layer(answer).with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         provider
     }
 
-    /// Where it listens.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// Puts numbers up for sale.
     pub fn given_available(&self, numbers: &[&str]) {
         self.stock().for_sale.extend(numbers.iter().map(|&number| number.to_owned()));
     }
 
-    /// Has someone else buy a number that searches still find.
-    pub fn given_taken(&self, number: &str) {
-        self.stock().sold.push(number.to_owned());
-    }
-
-    /// Puts a number into the account.
     pub fn given_owned(&self, number: &str, tag: &str) {
         let owned = OwnedNumber::new(number, &HashMap::from([("FriendlyName".into(), tag.into())]));
         self.stock().owned.push(owned);
     }
 
-    /// Takes a number out of the account.
-    pub fn given_lost(&self, number: &str) {
-        self.stock().owned.retain(|owned| owned.number != number);
-    }
-
-    /// Accepts only this password from now on.
-    pub fn given_password(&self, password: &str) {
-        password.clone_into(&mut self.stock().password);
-    }
-
-    /// Puts no more than this on a page of a list.
-    pub fn given_page_size(&self, most: usize) {
-        self.stock().page_size = most;
-    }
-
-    /// Answers every request for a page that is named by its number with the first one.
-    pub fn given_pages_are_ignored(&self) {
-        self.stock().pages_ignored = true;
-    }
-
-    /// Claims that a list's pages are of the size that was asked for.
-    pub fn given_page_size_is_echoed(&self) {
-        self.stock().size_echoed = true;
-    }
-
-    /// Says this about the next page in every list that says where it is.
-    pub fn given_next_page(&self, uri: Value) {
-        self.stock().next_page = Some(uri);
-    }
-
-    /// Fails the next call of this kind, before anything is done; more of them fail
-    /// more calls, in this order.
+    /// Fails the next call of this kind before it does anything. Several faults fail several
+    /// calls, in this order.
     pub fn fail_next(&self, call: Call, fault: Fault) {
         self.stock().faults.push((call, fault));
     }
 
-    /// Sells at the next purchase, and fails after that.
+    /// Carries the next purchase out, and then fails.
     pub fn lose_next_sale(&self, fault: Fault) {
-        self.stock().lost_answers.push(fault);
+        self.stock().lost_answers.push_back(fault);
     }
 
-    /// What the account has, oldest first.
+    /// The numbers of the account, oldest first.
     pub fn owned(&self) -> Vec<OwnedNumber> {
         self.stock().owned.clone()
     }
@@ -203,8 +153,8 @@ impl FakeProvider {
         self.stock().bought.clone()
     }
 
-    /// The numbers that purchases were tried of, in order: one that is there twice
-    /// was nearly bought twice.
+    /// The number of each attempt to buy, in order. A number that is there twice was nearly
+    /// bought twice.
     pub fn orders(&self) -> Vec<String> {
         self.stock().ordered.clone()
     }
@@ -216,33 +166,39 @@ impl FakeProvider {
         of_kind.map(|(_, uri)| uri.clone()).collect()
     }
 
-    fn stock(&self) -> MutexGuard<'_, Stock> {
+    pub fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().expect("no test thread panicked while it held the stock")
     }
 
-    /// Notes a call, and fails it if it is to.
-    async fn admit(
-        &self,
-        call: Call,
-        uri: &Uri,
-        user: &str,
-        headers: &HeaderMap,
-    ) -> Result<(), Response> {
+    /// Records a call, and answers it unless the credentials are wrong or a fault is due.
+    async fn answer(State(provider): State<Self>, request: Request, handler: Next) -> Response {
+        let path = request.uri().path();
+        let user = if path.starts_with("/2010-04-01/") { ACCOUNT } else { exotel::API_KEY };
+        let call = match request.method() {
+            &Method::POST => Call::Buy,
+            _ if path.contains("/AvailablePhoneNumbers/") => Call::Search,
+            _ => Call::List,
+        };
         let (expected, fault) = {
-            let mut stock = self.stock();
-            stock.calls.push((call, uri.to_string()));
-            let next = stock.faults.iter().position(|(kind, _)| *kind == call);
+            let mut stock = provider.stock();
+            stock.calls.push((call, request.uri().to_string()));
             let expected = STANDARD.encode(format!("{user}:{}", stock.password));
+            let next = stock.faults.iter().position(|(kind, _)| *kind == call);
             (format!("Basic {expected}"), next.map(|at| stock.faults.remove(at).1))
         };
-        if headers.get(header::AUTHORIZATION).is_none_or(|given| given != expected.as_str()) {
-            return Err(refusal(401, 20003));
+        let given = request.headers().get(header::AUTHORIZATION);
+        if given.is_none_or(|given| given != expected.as_str()) {
+            return refusal(401, 20003);
         }
-        let Some(fault) = fault else { return Ok(()) };
-        fault.respond().await.map_or(Ok(()), Err)
+        if let Some(failure) = respond(fault).await {
+            return failure;
+        }
+        let answer = handler.run(request).await;
+        let is_sale = call == Call::Buy && answer.status().is_success();
+        let fault = if is_sale { provider.stock().lost_answers.pop_front() } else { None };
+        respond(fault).await.unwrap_or(answer)
     }
 
-    /// Sells a number, if it is for sale.
     fn sell(&self, form: &Parameters) -> Option<OwnedNumber> {
         let mut stock = self.stock();
         let number = form.get("PhoneNumber").cloned().unwrap_or_default();
@@ -256,16 +212,6 @@ impl FakeProvider {
         let owned = OwnedNumber::new(&number, form);
         stock.owned.push(owned.clone());
         Some(owned)
-    }
-
-    /// Answers a sale, unless the answer is to be lost.
-    async fn confirm(&self, sale: Response) -> Response {
-        let lost = {
-            let mut stock = self.stock();
-            (!stock.lost_answers.is_empty()).then(|| stock.lost_answers.remove(0))
-        };
-        let Some(fault) = lost else { return sale };
-        fault.respond().await.unwrap_or(sale)
     }
 }
 
@@ -284,27 +230,26 @@ impl OwnedNumber {
     }
 }
 
-impl Fault {
-    /// What to say instead of the right answer; none when it is only late.
-    async fn respond(self) -> Option<Response> {
-        match self {
-            Self::Silence => std::future::pending().await,
-            Self::Status(status, code) => Some(refusal(status, code)),
-            Self::TooManyRequests(seconds) => {
-                let headers = [(header::RETRY_AFTER, seconds.to_string())];
-                Some((headers, refusal(429, 20429)).into_response())
-            }
-            Self::WebPage => Some(Html("<html>We will be back soon.</html>").into_response()),
-            Self::EmptyObject => Some(Json(json!({})).into_response()),
-            Self::Late(delay) => {
-                tokio::time::sleep(delay).await;
-                None
-            }
+/// The answer in place of the right one. None without a fault, or if the right answer only
+/// comes late.
+async fn respond(fault: Option<Fault>) -> Option<Response> {
+    match fault? {
+        Fault::Silence => std::future::pending().await,
+        Fault::Status(status, code) => Some(refusal(status, code)),
+        Fault::TooManyRequests(seconds) => {
+            let headers = [(header::RETRY_AFTER, seconds.to_string())];
+            Some((headers, refusal(429, 20429)).into_response())
+        }
+        Fault::WebPage => Some(Html("<html>We will be back soon.</html>").into_response()),
+        Fault::EmptyObject => Some(Json(json!({})).into_response()),
+        Fault::Late(delay) => {
+            tokio::time::sleep(delay).await;
+            None
         }
     }
 }
 
-/// An error body that every provider's client can read.
+/// An error in the forms of all providers at once.
 fn refusal(status: u16, code: i64) -> Response {
     let body = json!({
         "code": code, "status": status, "message": "refused",

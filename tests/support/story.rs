@@ -1,29 +1,29 @@
-//! The words in which stories are told: events, announcements and numbers, for a
-//! world in the test's own process and for a deployed stack alike.
+//! Events, announcements, numbers and tokens of stories, in the test's own process and on a
+//! deployed stack alike.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// The token of any switch.
 pub const SWITCH_TOKEN: &str = "token-of-a-switch";
 /// Twilio's auth token.
 pub const TWILIO_TOKEN: &str = "auth-token-of-twilio-0123456789ab";
 /// The token in Exotel's path.
 pub const EXOTEL_TOKEN: &str = "token-of-exotel";
+
 /// `+62215` followed by these five digits.
 pub fn number(number: u32) -> String {
     format!("+62215{number:05}")
 }
 
-/// The number that stands for each role in an announcement.
+/// The number of each role in an announcement.
 pub fn numbers_in(announcement: &Value) -> BTreeMap<String, String> {
     let participants = announcement["participants"].as_array().expect("participants");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     participants.iter().map(|it| (text(&it["role"]), text(&it["number"]))).collect()
 }
 
-/// An assignment of these roles and phones, by a version of an order.
+/// An assignment of people, given by role and phone.
 pub fn assigned(order_id: &str, version: u64, people: &[(&str, &str)]) -> Value {
     let participants: Vec<Value> =
         people.iter().map(|(role, phone)| json!({"role": role, "phone": phone})).collect();
@@ -35,22 +35,20 @@ pub fn assigned(order_id: &str, version: u64, people: &[(&str, &str)]) -> Value 
     })
 }
 
-/// An event of an order that says no more than its type.
+/// An order event that has no other fields.
 pub fn event(kind: &str, order_id: &str, version: u64) -> Value {
     json!({"type": format!("order.{kind}"), "order_id": order_id, "version": version})
 }
 
-/// The announcement that an order has no numbers any more.
 pub fn released(order_id: &str, version: u64, reason: &str) -> Value {
     json!({"type": "numbers.released", "order_id": order_id, "version": version, "reason": reason})
 }
 
-/// The announcement that a pool has too few numbers for an order.
 pub fn unavailable(order_id: &str, version: u64, pool: &str) -> Value {
     json!({"type": "numbers.unavailable", "order_id": order_id, "version": version, "pool": pool})
 }
 
-/// A provider secret with every webhook on; numbers in national form are Indonesian ones.
+/// A provider secret with every webhook on. Numbers in national form are Indonesian.
 pub fn provider_secret() -> Value {
     provider_secret_in("ID")
 }

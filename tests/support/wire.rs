@@ -1,4 +1,4 @@
-//! The ways to a cloud: the SDK's clients, without a network, and servers for processes.
+//! How clients reach a [`Cloud`]: SDK clients without a network, and HTTP servers for processes.
 
 #[cfg(feature = "https")]
 pub mod https;
@@ -27,28 +27,23 @@ use tokio::task::yield_now;
 
 use crate::cloud::{Cloud, Reply, Request};
 
-/// The clients that functions are made with.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// Of the tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// Of the queues.
     pub sqs: aws_sdk_sqs::Client,
-    /// Of the secrets.
     pub secrets: aws_sdk_secretsmanager::Client,
 }
 
-/// How often clients try.
+/// How often a client sends a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tries {
-    /// As the functions do when deployed, with their time limits.
+    /// With the retries and timeouts of the deployed functions.
     AsDeployed,
-    /// Once, however long it takes.
+    /// Once, without a timeout.
     Once,
 }
 
 impl Clients {
-    /// The clients over an HTTP client.
     pub fn over(http: SharedHttpClient, tries: Tries) -> Self {
         let credentials = Credentials::new("test", "test", None, None, "tests");
         let config = SdkConfig::builder()
@@ -78,7 +73,7 @@ impl Clients {
         }
     }
 
-    /// Clients of a cloud that try once.
+    /// Clients of a cloud, without retries.
     pub fn of(cloud: &Arc<Cloud>) -> Self {
         let cloud = Arc::clone(cloud);
         let http = connector(move |request| {
@@ -89,7 +84,7 @@ impl Clients {
     }
 }
 
-/// Answers as a cloud does that is near: others get their turn before and after.
+/// Answers a request, and yields to other tasks before and after.
 pub async fn at_once(cloud: &Cloud, request: Request) -> Reply {
     yield_now().await;
     let reply = cloud.answer(request);
@@ -97,7 +92,7 @@ pub async fn at_once(cloud: &Cloud, request: Request) -> Reply {
     reply
 }
 
-/// An HTTP client for the SDK whose requests are answered in this process.
+/// An HTTP client for the SDK that answers requests in this process.
 pub fn connector<Answer>(
     answer: impl Fn(Request) -> Answer + Send + Sync + 'static,
 ) -> SharedHttpClient
@@ -133,7 +128,7 @@ where
     }
 }
 
-/// Serves a cloud over HTTP, as long as the runtime lives. Returns its endpoint.
+/// Serves a cloud over HTTP until the runtime ends. Returns the endpoint.
 pub async fn http(cloud: &Arc<Cloud>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -145,7 +140,6 @@ pub async fn http(cloud: &Arc<Cloud>) -> String {
     format!("http://{address}")
 }
 
-/// The cloud as a service of HTTP.
 fn app(cloud: &Arc<Cloud>) -> Router {
     let cloud = Arc::clone(cloud);
     let answer = async move |headers: HeaderMap, body: Bytes| {

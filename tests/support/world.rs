@@ -1,6 +1,6 @@
-//! A world for one test: the four real handlers over one cloud, with a clock that the
-//! test moves. It speaks of orders, events, calls and numbers, and shows what an outsider
-//! sees.
+//! The world of one test: the four real handlers on one cloud, with a clock that the test
+//! moves. Its methods are the sentences of a story about orders, calls and numbers, and show
+//! what an outsider sees.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,41 +25,38 @@ pub use crate::story::{
     EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, event, number, numbers_in, provider_secret,
 };
 
-/// When a world begins: 2026-11-23T08:00:00Z.
+/// The first second of a world: 2026-11-23T08:00:00Z.
 pub const BEGINNING: u64 = 1_795_420_800;
 
-/// The four functions on one cloud.
 #[derive(Debug)]
 pub struct World {
     now: Arc<AtomicU64>,
-    /// The tables, queues and secrets.
     pub cloud: Arc<Cloud>,
     clients: Clients,
     clock: Clock,
     functions: Functions,
-    /// What the handlers log.
-    pub logs: Logs,
+    logs: Logs,
 }
 
-/// What came of a message.
+/// The visible effects of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// What was announced, as JSON.
+pub struct Handled {
+    /// The announcements.
     pub announced: Vec<Value>,
-    /// The reasons with which messages went to a dead-letter queue.
+    /// The reasons of the messages that it sent to the dead-letter queue.
     pub refused: Vec<String>,
-    /// How many messages are to come again.
+    /// How many messages SQS must deliver again.
     pub again: usize,
-    /// After how many seconds they do.
+    /// The visibility timeouts of those, in seconds.
     pub waits: Vec<u64>,
 }
 
-/// How often a message came, and how many seconds ago for the first time.
+/// How often a message was delivered, and when first.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery {
     /// This time included.
     pub count: u32,
-    /// Seconds since the first time.
+    /// Seconds since the first delivery.
     pub age: u64,
 }
 
@@ -69,28 +66,26 @@ impl Default for World {
     }
 }
 
-/// The first delivery of a message.
 pub const FIRST: Delivery = Delivery { count: 1, age: 0 };
 
 impl World {
-    /// A world with one pool, `id-jkt`, whose numbers cool down for ten minutes.
+    /// A world with the pool `id-jkt`, whose cool-down is ten minutes.
     pub fn new() -> Self {
         Self::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 2}]))
     }
 
-    /// A world with these pools.
     pub fn with_pools(pools: &Value) -> Self {
         let cloud = Cloud::on(Tables::from_template());
         let clients = Clients::of(&cloud);
         Self::on(cloud, clients, pools)
     }
 
-    /// A world whose tables do not answer: requests to them fail at once.
+    /// A world in which requests to the tables fail at once.
     pub fn without_tables() -> Self {
         Self::with_other_tables(async || Err(ConnectorError::io("nobody listens".into())))
     }
 
-    /// A world whose tables are silent: requests to them take for ever.
+    /// A world in which requests to the tables never end.
     pub fn with_silent_tables() -> Self {
         Self::with_other_tables(async || std::future::pending().await)
     }
@@ -124,84 +119,79 @@ impl World {
         Self { now, cloud, clients, clock, functions, logs: Logs::listen() }
     }
 
-    /// The moment that it is.
     pub fn now(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// The moment that many seconds from now, as events write it.
+    /// A later moment, in RFC 3339 form.
     pub fn in_seconds(&self, seconds: u64) -> String {
         Timestamp::from_seconds(self.now() + seconds).to_string()
     }
 
-    /// Lets time go by.
     pub fn seconds_pass(&self, seconds: u64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// Lets time go by that nobody looks at a clock for: caches grow old.
+    /// Moves tokio's clock, by which caches expire.
     pub async fn caches_age(&self, by: Duration) {
         tokio::time::pause();
         tokio::time::advance(by).await;
         tokio::time::resume();
     }
 
-    /// Deploys other settings of the pools, over the same tables.
+    /// Deploys other pools, on the same tables.
     pub fn given_pools(&mut self, pools: &Value) {
         self.functions = Functions::on(&self.clients, pools, &self.clock);
     }
 
-    /// Imports numbers `+62215` followed by these five digits into a pool.
+    /// Imports into a pool the numbers `+62215` followed by these five digits.
     pub async fn given_numbers(&self, pool: &str, numbers: impl IntoIterator<Item = u32>) {
         let numbers: Vec<String> = numbers.into_iter().map(number).collect();
         let body = json!({"type": "pool.import", "pool": pool, "numbers": numbers});
-        let told = self.when_pool_told(&body).await;
-        assert_eq!(told.again + told.refused.len(), 0, "{told:?}");
+        let handled = self.when_pool_told(&body).await;
+        assert_eq!(handled.again + handled.refused.len(), 0, "{handled:?}");
     }
 
-    /// Sets the provider secret.
     pub fn given_provider_secret(&self, secret: Option<&Value>) {
         self.cloud.secrets.given(PROVIDER_SECRET, secret.map(Value::to_string));
     }
 
-    /// Sets the service's secret.
     pub fn given_service_secret(&self, secret: Option<&str>) {
         self.cloud.secrets.given(SERVICE_SECRET, secret.map(str::to_owned));
     }
 
-    /// Tells one event on the queue where its type belongs.
-    pub async fn when_told(&self, event: &Value) -> Told {
+    /// Delivers an event from the queue where it belongs.
+    pub async fn when_told(&self, event: &Value) -> Handled {
         self.when_told_again(event, FIRST).await
     }
 
-    /// The same, for a message that came before.
-    pub async fn when_told_again(&self, event: &Value, delivery: Delivery) -> Told {
+    /// The same, as a redelivery.
+    pub async fn when_told_again(&self, event: &Value, delivery: Delivery) -> Handled {
         let time = Duration::from_mins(1);
         self.receives(Queue::of(event), &[event.to_string()], delivery, time).await
     }
 
-    /// Has assign-numbers handle one batch of bodies.
-    pub async fn when_assign_receives(&self, bodies: &[String], delivery: Delivery) -> Told {
+    /// Hands a batch to assign-numbers.
+    pub async fn when_assign_receives(&self, bodies: &[String], delivery: Delivery) -> Handled {
         self.receives(Queue::Assign, bodies, delivery, Duration::from_mins(1)).await
     }
 
-    /// Has release-numbers handle one batch of bodies.
-    pub async fn when_release_receives(&self, bodies: &[String], delivery: Delivery) -> Told {
+    /// Hands a batch to release-numbers.
+    pub async fn when_release_receives(&self, bodies: &[String], delivery: Delivery) -> Handled {
         self.receives(Queue::Release, bodies, delivery, Duration::from_mins(1)).await
     }
 
-    /// Has refill-pool handle one message.
-    pub async fn when_pool_told(&self, message: &Value) -> Told {
+    /// Hands a message to refill-pool.
+    pub async fn when_pool_told(&self, message: &Value) -> Handled {
         self.when_refill_receives(&message.to_string()).await
     }
 
-    /// Has refill-pool handle one body.
-    pub async fn when_refill_receives(&self, body: &str) -> Told {
+    pub async fn when_refill_receives(&self, body: &str) -> Handled {
         self.when_refill_receives_within(body, Duration::from_mins(1)).await
     }
 
-    /// The same, with so much time.
-    pub async fn when_refill_receives_within(&self, body: &str, time: Duration) -> Told {
+    /// Hands a body to refill-pool with this time until Lambda's deadline.
+    pub async fn when_refill_receives_within(&self, body: &str, time: Duration) -> Handled {
         self.receives(Queue::Refill, &[body.to_owned()], FIRST, time).await
     }
 
@@ -211,7 +201,7 @@ impl World {
         bodies: &[String],
         delivery: Delivery,
         time: Duration,
-    ) -> Told {
+    ) -> Handled {
         let message = |(index, body): (usize, &String)| events::Delivery {
             id: format!("message-{index}"),
             body: body.clone(),
@@ -222,7 +212,7 @@ impl World {
         let again = self.functions.receive(queue, batch, time).await;
         let refused = self.cloud.queues.take(dead_letters(queue));
         let waits = self.cloud.queues.take_waits();
-        Told {
+        Handled {
             announced: self.cloud.queues.take_json(NUMBER_EVENTS),
             refused: refused.into_iter().map(|it| it.reason.expect("a reason")).collect(),
             again: again.len(),
@@ -230,55 +220,44 @@ impl World {
         }
     }
 
-    /// Takes the signals that were sent to refill-pool.
+    /// Removes and returns the messages to refill-pool.
     pub fn take_signals(&self) -> Vec<Message> {
         self.cloud.queues.take(REFILL)
     }
 
-    /// Makes the announcement queue refuse what is sent to it, or take it again.
-    pub fn given_announcements_fail(&self, fail: bool) {
-        self.cloud.queues.given_refuses(NUMBER_EVENTS, fail);
+    /// The phone that a call reaches by the answer to a switch, or the reason of a rejection.
+    pub async fn decision(&self, caller: &str, called: &str) -> String {
+        let (_, answer) = self.when_called(caller, called).await;
+        let decision = answer["connect_to"].as_str().or(answer["reason"].as_str());
+        decision.expect("a phone or a reason").to_owned()
     }
 
-    /// Makes the dead-letter queue of assign-numbers refuse what is sent to it.
-    pub fn given_dead_letters_fail(&self) {
-        self.cloud.queues.given_refuses(dead_letters(Queue::Assign), true);
-    }
-
-    /// Makes the refill queue refuse what is sent to it.
-    pub fn given_signals_fail(&self) {
-        self.cloud.queues.given_refuses(REFILL, true);
-    }
-
-    /// Has a switch ask whom to connect. Returns the status and the JSON.
+    /// Asks as an authorized switch does. Returns the status and the JSON.
     pub async fn when_called(&self, caller: &str, called: &str) -> (u16, Value) {
         let body = events::switch_body(caller, called);
         self.when_switch_asks(&body, &format!("Bearer {SWITCH_TOKEN}")).await
     }
 
-    /// Has a switch send this body with this `Authorization`.
     pub async fn when_switch_asks(&self, body: &str, authorization: &str) -> (u16, Value) {
         self.when_json_requested(&events::switch_call(authorization, body)).await
     }
 
-    /// Has Twilio ask, rightly signed. Returns the status and the body.
+    /// Asks as Twilio does, with the right signature. Returns the status and the TwiML.
     pub async fn when_twilio_calls(&self, form: &[(&str, &str)]) -> (u16, String) {
         let url = "https://calls.example.com/calls/twilio";
         let signature = twilio::signature(TWILIO_TOKEN, url, form);
         self.when_twilio_sends(form, &signature).await
     }
 
-    /// Has Twilio send this form with this signature.
     pub async fn when_twilio_sends(&self, form: &[(&str, &str)], signature: &str) -> (u16, String) {
         self.when_requested(&events::twilio_call(form, signature)).await
     }
 
-    /// Has Exotel ask, with this token and query. Returns the status and the JSON.
+    /// Asks as Exotel does. Returns the status and the JSON.
     pub async fn when_exotel_calls(&self, token: &str, query: &[(&str, &str)]) -> (u16, Value) {
         self.when_json_requested(&events::exotel_call(token, query)).await
     }
 
-    /// Has resolve-call handle an event of the HTTP API.
     pub async fn when_requested(&self, event: &Value) -> (u16, String) {
         self.functions.call(event).await
     }
@@ -288,12 +267,11 @@ impl World {
         (status, serde_json::from_str(&body).expect("JSON"))
     }
 
-    /// All rows of a table.
     pub async fn rows(&self, table: &str) -> Vec<Row> {
         rows::scan(&self.clients.dynamodb, table).await.expect("the table can be read")
     }
 
-    /// The row of an order, as JSON of its public attributes; `null` without one.
+    /// The public attributes of an order's row, or `null`.
     pub async fn order(&self, order_id: &str) -> Value {
         let rows = self.rows("OrdersTable").await;
         let row = rows.iter().find(|row| word(row, "order_id") == order_id);
@@ -306,7 +284,7 @@ impl World {
         })
     }
 
-    /// The numbers that are free now and may be handed out.
+    /// The free numbers in circulation.
     pub async fn free_numbers(&self) -> Vec<String> {
         let is_free = |row: &&Row| {
             row.contains_key("pool_shard") && amount(row, "available_at") <= self.now()
@@ -318,12 +296,11 @@ impl World {
         free
     }
 
-    /// Takes the bill of what the tables were asked for.
     pub fn take_bill(&self) -> Bill {
         self.cloud.tables.take_bill()
     }
 
-    /// Makes the log available to a search.
+    /// All that the handlers have logged.
     pub fn log(&self) -> String {
         self.logs.text()
     }

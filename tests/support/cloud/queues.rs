@@ -1,4 +1,4 @@
-//! Queues that take messages and remember what they were told.
+//! Queues that keep the messages and visibility timeouts that they are sent.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,18 +17,14 @@ struct State {
     refusing: Vec<String>,
 }
 
-/// A message that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The queue's URL.
     pub queue: String,
-    /// The body.
     pub body: String,
     /// The message attribute `reason`.
     pub reason: Option<String>,
-    /// The message group.
     pub group: Option<String>,
-    /// The deduplication id.
     pub deduplication_id: Option<String>,
 }
 
@@ -61,7 +57,7 @@ impl Queues {
         }
     }
 
-    /// Makes a queue refuse what is sent to it, or take it again.
+    /// Makes a queue refuse messages, or accept them again.
     pub fn given_refuses(&self, queue: &str, refuses: bool) {
         let refusing = &mut self.lock().refusing;
         refusing.retain(|other| other != queue);
@@ -70,7 +66,7 @@ impl Queues {
         }
     }
 
-    /// Takes the messages that were sent to a queue.
+    /// Removes and returns the messages of a queue.
     pub fn take(&self, queue: &str) -> Vec<Message> {
         let messages = &mut self.lock().messages;
         let (taken, rest) = std::mem::take(messages).into_iter().partition(|it| it.queue == queue);
@@ -78,13 +74,13 @@ impl Queues {
         taken
     }
 
-    /// Takes the messages that were sent to a queue, whose bodies are JSON.
+    /// The same, for a queue whose bodies are JSON.
     pub fn take_json(&self, queue: &str) -> Vec<Value> {
         let read = |message: Message| serde_json::from_str(&message.body).expect("JSON");
         self.take(queue).into_iter().map(read).collect()
     }
 
-    /// Takes the visibility timeouts that were set: receipt handles and seconds.
+    /// Removes and returns the visibility timeouts: receipt handles and seconds.
     pub fn take_waits(&self) -> Vec<(String, u64)> {
         std::mem::take(&mut self.lock().waits)
     }

@@ -1,4 +1,4 @@
-//! Secrets that can be read, or not.
+//! Secrets, by their name.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::Reply;
 
-/// All secrets, by their name.
 #[derive(Debug, Default)]
 pub struct Secrets(Mutex<HashMap<String, String>>);
 
@@ -21,7 +20,7 @@ impl Secrets {
         }
     }
 
-    /// Sets a secret; without a text, it can't be read.
+    /// Sets a secret. Without a text, it can not be read.
     pub fn given(&self, name: &str, text: Option<String>) {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match text {

@@ -1,6 +1,5 @@
-//! A DynamoDB of its own for each test, with the tables that the template declares:
-//! a test can't pass on a schema that is not deployed. It keeps a bill of what it is
-//! asked for.
+//! An embedded DynamoDB for each test, with the tables that the template declares: a test
+//! can not pass on a schema that is not deployed. It counts requests and units.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,52 +17,56 @@ use crate::rows::Row;
 /// The tables, under their logical ids in the template.
 pub const TABLES: [&str; 3] = ["NumbersTable", "RoutesTable", "OrdersTable"];
 
-/// What `CreateTable` is asked for, for each of [`TABLES`].
+/// The `CreateTable` request of each of [`TABLES`].
 static DEFINITIONS: LazyLock<[Value; 3]> = LazyLock::new(|| {
     let template = include_str!("../../../infra/template.yaml");
     let template = YamlLoader::load_from_str(template).expect("the template is YAML");
     TABLES.map(|table| definition(template.first().expect("a document"), table))
 });
 
-/// An embedded DynamoDB that keeps a bill.
 pub struct Tables {
     engine: Database,
     keeps_tokens: bool,
     bill: Mutex<Bill>,
 }
 
-/// What was asked of DynamoDB, and the units that it charges for that.
+/// The requests to DynamoDB, and the units that it charges for them.
 ///
-/// The engine tells the units of what it did: an item of a transaction counts
-/// twice, an index only for what changes in it, and a moved index key twice. It
-/// tells none of what it refused, which DynamoDB charges too; that is added here,
-/// for items of up to 1 KB.
+/// The engine reports the units of successful requests: an item of a transaction counts
+/// twice, an index only for what changes in it, and a moved index key twice. It reports
+/// none for refused requests, which DynamoDB charges too. Those are added here, for items
+/// of up to 1 KB.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bill {
     /// Requests, by operation.
     pub requests: BTreeMap<String, u64>,
-    /// Read request units.
     pub read_units: f64,
-    /// Write request units, those of refused writes included.
+    /// Includes those of refused writes.
     pub write_units: f64,
-    /// How many of the requests were refused, be it by a condition.
+    /// How many requests were refused. A condition that fails refuses a request too.
     pub refused: u64,
 }
 
 impl Bill {
-    /// How often this operation was asked for.
     pub fn count(&self, operation: &str) -> u64 {
         self.requests.get(operation).copied().unwrap_or_default()
     }
 
-    /// All requests together.
     pub fn total(&self) -> u64 {
         self.requests.values().sum()
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (operation, count) in &other.requests {
+            *self.requests.entry(operation.clone()).or_default() += count;
+        }
+        self.read_units += other.read_units;
+        self.write_units += other.write_units;
+        self.refused += other.refused;
     }
 }
 
 impl Tables {
-    /// The tables of the template, empty.
     pub fn from_template() -> Self {
         let engine = Database::memory().expect("SQLite opens in memory");
         for definition in &*DEFINITIONS {
@@ -74,14 +77,13 @@ impl Tables {
         Self { engine, keeps_tokens: false, bill: Mutex::default() }
     }
 
-    /// The same, which know a transaction by its token when it comes again. The engine
-    /// keeps every token for ten minutes and looks through all of them each time, so
-    /// that this is only for where answers get lost.
+    /// The same, with idempotent transactions: a repeated client request token writes nothing.
+    /// The engine keeps every token for ten minutes and searches all of them each time, so
+    /// use this only where answers get lost.
     pub fn with_tokens() -> Self {
         Self { keeps_tokens: true, ..Self::from_template() }
     }
 
-    /// Does what a request asks for.
     pub(super) fn answer(&self, operation: &str, mut request: Value) -> Reply {
         let fields = request.as_object_mut().expect("an object");
         fields.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
@@ -129,7 +131,7 @@ impl Tables {
         }
     }
 
-    /// A row as it is, without a bill.
+    /// A row. The bill does not count it.
     pub fn row(&self, table: &str, key: &Value) -> Option<Row> {
         let answer = self.act("GetItem", json!({"TableName": table, "Key": key}));
         match answer.expect("the table can be read")["Item"].take() {
@@ -138,7 +140,7 @@ impl Tables {
         }
     }
 
-    /// All rows of a table, without a bill.
+    /// All rows of a table. The bill does not count them.
     pub fn rows(&self, table: &str) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut request = json!({ "TableName": table });
@@ -153,7 +155,7 @@ impl Tables {
         }
     }
 
-    /// Puts rows in, without a bill.
+    /// Adds rows. The bill does not count them.
     pub fn import(&self, table: &str, rows: impl IntoIterator<Item = Value>) {
         let rows = rows.into_iter().map(|row| serde_json::from_value(row).expect("a row"));
         let rows: Vec<Item> = rows.collect();
@@ -161,7 +163,7 @@ impl Tables {
         imported.expect("the rows fit the table");
     }
 
-    /// Takes the bill; the next one begins at nothing.
+    /// Returns the bill, and starts a new one.
     pub fn take_bill(&self) -> Bill {
         std::mem::take(&mut *self.bill())
     }
@@ -189,13 +191,13 @@ pub(super) fn is_write(operation: &str) -> bool {
     !["GetItem", "BatchGetItem", "Query", "Scan"].contains(&operation)
 }
 
-/// The units of an answer: of one table, or a list of several.
+/// The units in an answer, which has one table or a list of them.
 fn capacity(units: &Value) -> f64 {
     let tables = units.as_array().map_or(std::slice::from_ref(units), Vec::as_slice);
     tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum()
 }
 
-/// CloudFormation and `CreateTable` spell these properties alike.
+/// CloudFormation and `CreateTable` have the same names for these properties.
 fn definition(template: &Yaml, table: &str) -> Value {
     let properties = &template["Resources"][table]["Properties"];
     let mut definition = Map::from_iter([("TableName".to_owned(), Value::from(table))]);

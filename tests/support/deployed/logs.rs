@@ -1,20 +1,20 @@
-//! What the functions logged.
+//! The logs of the functions.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::{PATIENCE, Result, Stack, Surprise, check, eventually};
+use super::surprise::output_of;
+use super::{PATIENCE, Result, Stack, check, eventually};
 
 impl Stack {
-    /// Waits for a line of a function's log that has all of these parts.
+    /// Waits for a line of a log that contains all of these parts.
     pub async fn logged(&self, parts: &[&str]) -> Result {
         eventually(&format!("a log line with {}", parts.join(", ")), PATIENCE, async || {
             let mut last = self.last_logs.lock().await;
-            // Everyone who waits may share a reading, which takes most of a second.
+            // Reading takes most of a second: all waiting stories share one reading.
             if last.0.is_none_or(|read_at| Duration::from_secs(1) < read_at.elapsed()) {
                 last.1 = self.logs().await?;
                 last.0 = Some(Instant::now());
@@ -25,7 +25,7 @@ impl Stack {
         .await
     }
 
-    /// What the functions logged as warnings and errors, in short.
+    /// The warnings and errors in the logs, in short.
     pub async fn problems(&self) -> Vec<String> {
         let logs = self.logs().await.unwrap_or_else(|surprise| surprise.to_string());
         let in_short = |line: &str| {
@@ -37,14 +37,8 @@ impl Stack {
         logs.lines().filter_map(in_short).collect()
     }
 
-    /// Every line that the functions logged.
     pub async fn logs(&self) -> Result<String> {
         let mut command = Command::new("sh");
-        let done = command.args(["-c", &self.logs_command]).stdin(Stdio::null()).output().await;
-        let done = done.map_err(Surprise::of("reading the logs"))?;
-        if !done.status.success() {
-            return Err(Surprise::new(format!("logs: {}", String::from_utf8_lossy(&done.stderr))));
-        }
-        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+        output_of("logs", command.args(["-c", &self.logs_command])).await
     }
 }

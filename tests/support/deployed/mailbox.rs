@@ -1,4 +1,4 @@
-//! All that comes out of a queue.
+//! Everything that comes out of a queue.
 
 use std::time::Duration;
 
@@ -8,14 +8,13 @@ use tokio::time::{sleep, timeout};
 
 use super::{PATIENCE, Result, Surprise};
 
-/// A message that was taken from a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) body: String,
     pub(super) reason: Option<String>,
 }
 
-/// All that came out of a queue, for everyone who waits for something in it.
+/// Keeps all messages of a queue for every story that waits for one of them.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     name: &'static str,
@@ -23,7 +22,7 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Empties the queue into the mailbox, as long as the mailbox exists.
+    /// Moves messages from the queue into the mailbox as long as the mailbox exists.
     pub(super) fn open(client: &aws_sdk_sqs::Client, name: &'static str, url: &str) -> Self {
         let (sender, messages) = watch::channel(Vec::new());
         let (client, url) = (client.clone(), url.to_owned());
@@ -48,7 +47,7 @@ impl Mailbox {
                     let body = message.body.unwrap_or_default();
                     sender.send_modify(|messages| messages.push(Message { body, reason }));
                 }
-                // One that is not deleted comes again, which is allowed of announcements.
+                // A message that is not deleted is delivered again, which stories allow.
                 if done.get_entries().is_some() {
                     let _ = done.send().await;
                 }
@@ -57,8 +56,8 @@ impl Mailbox {
         Self { name, messages }
     }
 
-    /// Waits for the message that `find` finds. The error tells the messages that are
-    /// there and have `about` in their body.
+    /// Waits for the message that `find` accepts. The error lists the other messages whose
+    /// body contains `about`.
     pub(super) async fn wait_for<T>(
         &self,
         what: &str,

@@ -1,5 +1,5 @@
-//! The processes in which the local AWS runs a function, and their sudden end. It
-//! runs one for each batch that is being handled, and keeps them for later batches.
+//! The processes in which the local AWS runs a function. It runs one for each batch in
+//! progress, and keeps them for later batches. A story can kill them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,27 +10,27 @@ use tokio::process::Command;
 
 use super::{Result, Surprise};
 
-/// The processes of the function that takes from a queue.
+/// The processes of the function of a queue.
 #[derive(Debug)]
 pub struct Processes {
     emulator: u32,
     emulator_log: PathBuf,
     queue_url: String,
-    /// How often each had waited for something at the last look.
+    /// The voluntary context switches of each process at the last look.
     waits: HashMap<u32, u64>,
 }
 
 impl Processes {
-    /// Those that this local AWS runs, by the id of its own process.
+    /// `emulator` is the process id of the local AWS.
     pub fn new(emulator: u32, emulator_log: PathBuf, queue_url: String) -> Self {
         Self { emulator, emulator_log, queue_url, waits: HashMap::new() }
     }
 
-    /// Kills one (SIGKILL) that has done something since the last call, drawn at
-    /// random. Returns whether there was one.
+    /// Sends SIGKILL to a random process that was active since the last call. Returns whether
+    /// there was one.
     pub async fn kill_one_at_work(&mut self) -> Result<bool> {
         let waits = self.look();
-        // One that is idle waits on.
+        // The count of an idle process does not change.
         let moved = waits.iter().filter(|(pid, waits)| self.waits.get(pid) != Some(waits));
         let at_work: Vec<u32> = moved.map(|(pid, _)| *pid).collect();
         self.waits = waits;
@@ -41,8 +41,7 @@ impl Processes {
         Ok(done.map_err(Surprise::of("killing a function"))?.success())
     }
 
-    /// How many have died so far while they handled a batch: by what the local AWS
-    /// says, which waited for them.
+    /// How many processes have died during a batch, by the log of the local AWS.
     pub fn deaths_at_work(&self) -> Result<usize> {
         let log = fs::read(&self.emulator_log).map_err(Surprise::of("the local AWS's log"))?;
         let queue = self.queue_url.rsplit('/').next().unwrap_or_default();
@@ -51,7 +50,7 @@ impl Processes {
         Ok(String::from_utf8_lossy(&log).lines().filter(died).count())
     }
 
-    /// All of them, and how often each has waited so far.
+    /// All processes of the function, with their voluntary context switches.
     fn look(&self) -> HashMap<u32, u64> {
         let connections = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -59,7 +58,7 @@ impl Processes {
         pids.filter_map(|pid| Some((pid, self.waits_of(pid, &connections)?))).collect()
     }
 
-    /// Nothing if the process is another's, is no more, or is not yet in service.
+    /// None if the process is not of this function, has ended, or is still starting.
     fn waits_of(&self, pid: u32, connections: &str) -> Option<u64> {
         let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
         let status = read("status")?;
@@ -72,8 +71,8 @@ impl Processes {
         if variable("QUEUE_URL=")? != self.queue_url {
             return None;
         }
-        // Where it asks for work once it has started. If one dies before, the local AWS ends
-        // all others of its function with it, and their deaths are at one moment.
+        // A started process is connected to the Runtime API. When a process dies before that,
+        // the local AWS ends all others of its function too, at the same moment.
         let port: u16 = variable("AWS_LAMBDA_RUNTIME_API=127.0.0.1:")?.parse().ok()?;
         let established = format!(" 0100007F:{port:04X} 01 ");
         let in_service = connections.contains(&established);

@@ -1,4 +1,4 @@
-//! What goes into the queues of a stack, and what comes out.
+//! Messages to the queues of a stack, and messages from them.
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use lambda_support::clock;
@@ -11,12 +11,11 @@ use super::{Result, Stack, Surprise, check};
 use crate::events::Queue;
 
 impl Stack {
-    /// Sends an event to the queue where its type belongs.
+    /// Sends an event to the queue where it belongs.
     pub async fn tell(&self, event: &Value) -> Result {
         self.tell_all(std::slice::from_ref(event)).await
     }
 
-    /// Sends events to the queues where their types belong.
     pub async fn tell_all(&self, events: &[Value]) -> Result {
         let (assigns, releases): (Vec<&Value>, Vec<&Value>) =
             events.iter().partition(|event| Queue::of(event) == Queue::Assign);
@@ -46,10 +45,9 @@ impl Stack {
         Ok(())
     }
 
-    /// Sends a message about a pool.
     pub async fn tell_pool(&self, pool: &str, message: &Value) -> Result {
         let request = self.sqs.send_message().queue_url(queue_url(&self.outputs, Queue::Refill)?);
-        // Even what is said twice is meant twice.
+        // A unique id: SQS must not drop a message that a story sends twice.
         let id = format!("{}-{:016x}", clock::unix_seconds(), fastrand::u64(..));
         let request = request.message_group_id(pool).message_deduplication_id(id);
         let sent = request.message_body(message.to_string()).send().await;
@@ -57,7 +55,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Waits for an announcement about an order: its kind, as `assigned`, and version.
+    /// Waits for the announcement of an order with this kind, such as `assigned`, and version.
     pub async fn announced(&self, order_id: &str, kind: &str, version: u64) -> Result<Value> {
         let type_ = format!("numbers.{kind}");
         let what = format!("{type_} of {order_id}, version {version}");
@@ -69,13 +67,12 @@ impl Stack {
         self.announcements.wait_for(&what, &format!("\"{order_id}\""), wanted).await
     }
 
-    /// Everything that was announced so far.
+    /// All announcements so far.
     pub fn announcements(&self) -> Vec<String> {
         self.announcements.messages.borrow().iter().map(|it| it.body.clone()).collect()
     }
 
-    /// Checks that no event waits or is being handled, and that all announcements
-    /// were read.
+    /// Checks that no event waits or is in progress, and that all announcements were read.
     pub async fn check_at_rest(&self) -> Result {
         let counts = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -90,8 +87,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Sets after how many seconds a queue hands out again what nobody finished, and
-    /// returns how many they were.
+    /// Sets the visibility timeout of a queue in seconds. Returns the previous one.
     pub async fn set_visibility_timeout(&self, queue: Queue, seconds: &str) -> Result<String> {
         let (url, name) = (queue_url(&self.outputs, queue)?, QueueAttributeName::VisibilityTimeout);
         let [before] = queue_attributes(&self.sqs, url, [name.clone()]).await?;
@@ -101,14 +97,9 @@ impl Stack {
         Ok(before)
     }
 
-    /// Waits for the message of which `part` is a part in a dead-letter queue, and
-    /// returns the reason that came with it.
+    /// Waits for the dead letter whose body contains `part`, and returns its reason.
     pub async fn dead_letter(&self, queue: Queue, part: &str) -> Result<String> {
-        let mailbox = match queue {
-            Queue::Assign => &self.dead_assigns,
-            Queue::Release => &self.dead_releases,
-            Queue::Refill => &self.dead_refills,
-        };
+        let mailbox = &self.dead_letters[queue as usize];
         let wanted = |message: &Message| message.body.contains(part).then(|| message.clone());
         let message = mailbox.wait_for("a dead letter", part, wanted).await?;
         message
@@ -117,7 +108,6 @@ impl Stack {
     }
 }
 
-/// The URL of a queue, by the stack's outputs.
 pub(super) fn queue_url(outputs: &Value, queue: Queue) -> Result<&str> {
     let name = match queue {
         Queue::Assign => "AssignQueueUrl",
@@ -127,7 +117,7 @@ pub(super) fn queue_url(outputs: &Value, queue: Queue) -> Result<&str> {
     output(outputs, name)
 }
 
-/// The dead-letter queues are no outputs: the queues themselves say where theirs is.
+/// The template has no output for a dead-letter queue: it is in the attributes of its queue.
 pub(super) async fn dead_letter_queue_url(
     client: &aws_sdk_sqs::Client,
     queue_url: &str,
@@ -142,7 +132,7 @@ pub(super) async fn dead_letter_queue_url(
     answer.queue_url.ok_or_else(|| Surprise::new(format!("no dead-letter queue named {name}")))
 }
 
-/// Attributes of a queue, at one moment; one that it does not have is empty.
+/// Attributes of a queue, read at one moment. An absent one is empty.
 async fn queue_attributes<const N: usize>(
     client: &aws_sdk_sqs::Client,
     queue_url: &str,

@@ -1,4 +1,4 @@
-//! The deployed stack: how to reach it, its people, secrets and tables.
+//! The deployed stack: its addresses, phones, secrets and tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::events::Queue;
 use crate::oracle;
 use crate::rows::{self, Row, word};
 
-/// A stack, and what came out of its queues so far.
+/// A stack, and all messages of its queues so far.
 #[derive(Debug)]
 pub struct Stack {
     pub(super) sqs: aws_sdk_sqs::Client,
@@ -30,21 +30,20 @@ pub struct Stack {
     pub(super) logs_command: String,
     pub(super) python: String,
     pub(super) announcements: Mailbox,
-    pub(super) dead_assigns: Mailbox,
-    pub(super) dead_releases: Mailbox,
-    pub(super) dead_refills: Mailbox,
+    /// By queue, in the order of [`Queue`].
+    pub(super) dead_letters: [Mailbox; 3],
     phones: Mutex<BTreeSet<String>>,
     pub(super) last_logs: tokio::sync::Mutex<(Option<Instant>, String)>,
 }
 
 impl Stack {
-    /// Connects to the stack that the environment names, as `infra/local.py run` sets
-    /// it, and gives it this provider secret before anything can have read another.
+    /// Connects to the stack that the environment names (`infra/local.py run` sets it), and
+    /// sets its provider secret before a function reads another one.
     pub async fn connect(provider_secret: &Value) -> Result<Self> {
         let outputs = std::fs::read_to_string(variable("VN_OUTPUTS")?)
             .map_err(Surprise::of("reading the outputs"))?;
         let outputs = serde_json::from_str(&outputs).map_err(Surprise::of("the outputs"))?;
-        // Longer than the queues are polled for.
+        // Longer than the long polls of the queues.
         let config = aws::config(Duration::from_secs(20), Duration::from_mins(1)).await;
         let sqs = aws_sdk_sqs::Client::new(&config);
         let mailbox = async |queue, name| {
@@ -54,9 +53,11 @@ impl Stack {
         let announcements = output(&outputs, "NumberEventsQueueUrl")?;
         let stack = Self {
             announcements: Mailbox::open(&sqs, "the announcements", announcements),
-            dead_assigns: mailbox(Queue::Assign, "the assign queue's dead letters").await?,
-            dead_releases: mailbox(Queue::Release, "the release queue's dead letters").await?,
-            dead_refills: mailbox(Queue::Refill, "the refill queue's dead letters").await?,
+            dead_letters: [
+                mailbox(Queue::Assign, "the assign queue's dead letters").await?,
+                mailbox(Queue::Release, "the release queue's dead letters").await?,
+                mailbox(Queue::Refill, "the refill queue's dead letters").await?,
+            ],
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             http: providers::client().map_err(Surprise::of("an HTTP client"))?,
@@ -73,8 +74,8 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Sets the provider secret. Functions that have read it before read it again when
-    /// a check fails, but not more often than every few seconds.
+    /// Sets the provider secret. A function that has read the old one reads it again when a
+    /// check fails, but only every few seconds.
     pub async fn given_provider_secret(&self, secret: &Value) -> Result {
         let arn = output(&self.outputs, "ProviderSecretArn")?;
         let request = self.secrets.put_secret_value().secret_id(arn);
@@ -83,7 +84,7 @@ impl Stack {
         Ok(())
     }
 
-    /// A real phone that nobody has had yet; all of them are known to [`Self::phones`].
+    /// A new phone.
     pub fn phone(&self) -> String {
         let mut phones = self.phones.lock().unwrap_or_else(PoisonError::into_inner);
         let phone = format!("+9198{:08}", 20_000_000 + 4321 * phones.len());
@@ -91,12 +92,12 @@ impl Stack {
         phone
     }
 
-    /// All real phones so far.
+    /// All phones so far.
     pub fn phones(&self) -> BTreeSet<String> {
         self.phones.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Imports numbers into a pool, and waits until they are in it.
+    /// Imports numbers, and waits until the table has them.
     pub async fn import(&self, pool: &str, numbers: &[String]) -> Result {
         let message = json!({"type": "pool.import", "pool": pool, "numbers": numbers});
         self.tell_pool(pool, &message).await?;
@@ -109,12 +110,11 @@ impl Stack {
         .await
     }
 
-    /// The folder of the functions as they were built for the stack.
+    /// The folder with the built functions.
     pub fn built(&self) -> Result<PathBuf> {
         variable("VN_BUILD").map(PathBuf::from)
     }
 
-    /// The processes of the function that takes from a queue.
     pub fn processes(&self, queue: Queue) -> Result<Processes> {
         let emulator = variable("VN_EMULATOR_PID")?;
         let emulator = emulator.parse().map_err(Surprise::of("VN_EMULATOR_PID"))?;
@@ -122,7 +122,7 @@ impl Stack {
         Ok(Processes::new(emulator, log, queue_url(&self.outputs, queue)?.to_owned()))
     }
 
-    /// All real phones so far, by the callers that stand for them in the tables.
+    /// All phones so far, by their callers (the hashes in the tables).
     pub async fn callers(&self) -> Result<BTreeMap<String, String>> {
         let arn = output(&self.outputs, "ServiceSecretArn")?;
         let secret = self.secrets.get_secret_value().secret_id(arn).send().await;
@@ -132,18 +132,18 @@ impl Stack {
         Ok(oracle::by_caller(&key, self.phones()))
     }
 
-    /// Where providers are told that the API is.
+    /// The API's address in the settings of providers.
     pub fn api_url(&self) -> Result<&str> {
         output(&self.outputs, "ApiUrl")
     }
 
-    /// All rows of a table, named as in the outputs.
+    /// All rows of a table, given by the name of its output.
     pub async fn rows(&self, table: &str) -> Result<Vec<Row>> {
         let scanned = rows::scan(&self.dynamodb, output(&self.outputs, table)?).await;
         scanned.map_err(|error| Surprise::new(format!("reading a table: {error}")))
     }
 
-    /// The numbers of a pool that are free now and may be handed out.
+    /// The free numbers of a pool that are in circulation.
     pub async fn free_numbers(&self, pool: &str) -> Result<BTreeSet<String>> {
         let now = clock::unix_seconds();
         let in_circulation = format!("{pool}#");

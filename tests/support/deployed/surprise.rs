@@ -1,23 +1,24 @@
-//! What is wrong is told in words, not by a panic, since the demo tells it to a person.
+//! The errors of stories: in words and not as panics, since the demo shows them to a person.
 
 use std::fmt;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-/// How long something may take that happens at once on an idle machine, on a busy one.
+/// How long a busy machine may take for what an idle one does at once.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Something is not as the contract says.
+/// Something that is not as the contract says.
 #[derive(Debug)]
 pub struct Surprise(String);
 
-/// What a story comes to.
+/// The result of a story or of a step.
 pub type Result<T = ()> = std::result::Result<T, Surprise>;
 
 impl Surprise {
-    /// Says what is wrong.
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
@@ -43,7 +44,7 @@ impl fmt::Display for Surprise {
 
 impl std::error::Error for Surprise {}
 
-/// Compares what was seen with what the contract says.
+/// Compares a value with what the contract says.
 pub fn check<T: PartialEq + fmt::Debug>(what: &str, seen: &T, expected: &T) -> Result {
     if seen == expected {
         return Ok(());
@@ -59,7 +60,7 @@ pub fn check_json(what: &str, seen: &Value, expected: &Value) -> Result {
     Err(Surprise(format!("{what}\n  expected: {expected}\n      seen: {seen}")))
 }
 
-/// Tries until there is no surprise, and tells the last one if there always is.
+/// Tries until there is no surprise. After `patience`, returns the last one.
 pub async fn eventually<T>(
     what: &str,
     patience: Duration,
@@ -78,11 +79,15 @@ pub async fn eventually<T>(
     }
 }
 
-/// Reads a text as JSON.
-///
-/// # Errors
-///
-/// It is none.
+/// Runs a command, and returns its output.
+pub(super) async fn output_of(what: &str, command: &mut Command) -> Result<String> {
+    let done = command.stdin(Stdio::null()).output().await.map_err(Surprise::of(what))?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    Err(Surprise(format!("{what}: {}", String::from_utf8_lossy(&done.stderr))))
+}
+
 pub(super) fn json_of(text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|_| Surprise(format!("not JSON: {text}")))
 }

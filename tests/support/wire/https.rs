@@ -1,4 +1,4 @@
-//! The cloud over HTTPS, with a certificate that is made for this run.
+//! The cloud over HTTPS, with a new certificate for each run.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use tokio_rustls::server::TlsStream;
 
 use crate::cloud::Cloud;
 
-/// An authority, and a server that it vouches for.
+/// A certificate authority, and a server certificate that it signed.
 #[expect(missing_debug_implementations, reason = "it holds a key")]
 pub struct Authority {
     acceptor: TlsAcceptor,
-    /// What clients are to trust (PEM).
+    /// The authority's certificate (PEM), which clients must trust.
     pub certificate: String,
 }
 
-impl Authority {
-    /// Makes one, for servers on this machine.
-    pub fn new() -> Self {
+impl Default for Authority {
+    /// A new authority, for servers on this machine.
+    fn default() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.distinguished_name.push(DnType::CommonName, "an authority of this run");
@@ -33,7 +33,7 @@ impl Authority {
 
         let key = KeyPair::generate().expect("a key");
         let mut server = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
-        // Some clients take a certificate for self-signed where both have one name.
+        // Some clients take a certificate for self-signed if it has the authority's name.
         server.distinguished_name.push(DnType::CommonName, "a server of this run");
         let server = server.signed_by(&key, &issuer).expect("a certificate");
 
@@ -47,8 +47,10 @@ impl Authority {
             .expect("a key that fits its certificate");
         Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate }
     }
+}
 
-    /// Serves a cloud over HTTPS, as long as the runtime lives. Returns its endpoint.
+impl Authority {
+    /// Serves a cloud over HTTPS until the runtime ends. Returns the endpoint.
     pub async fn https(&self, cloud: &Arc<Cloud>) -> String {
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = tcp.local_addr().expect("it is bound");
@@ -56,12 +58,6 @@ impl Authority {
         let app = super::app(cloud);
         tokio::spawn(async { axum::serve(listener, app).await });
         format!("https://{address}")
-    }
-}
-
-impl Default for Authority {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
