@@ -1,4 +1,4 @@
-//! Calls under way, and all that was right to answer meanwhile.
+//! Calls in progress, and the answers that were right during each.
 
 use std::collections::HashMap;
 
@@ -6,23 +6,21 @@ use serde_json::Value;
 use support::oracle::Snapshot;
 use support::rows::{amount, text, word};
 
-/// The calls under way.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Calls {
     calls: HashMap<u64, Call>,
     last_id: u64,
 }
 
-#[derive(Debug)]
 struct Call {
     number: String,
     caller: String,
-    /// Who is rung, and what is shown; nothing where nobody is.
+    /// The right answers so far: the phone that is rung and the number that it shows, or none.
     right: Vec<Option<(String, String)>>,
 }
 
 impl Calls {
-    /// Begins to watch a call of a phone to a number. Returns its id.
+    /// Starts a call. Returns its id.
     pub(crate) fn begin(&mut self, rows: &Snapshot, now: u64, number: &str, phone: &str) -> u64 {
         let caller = rows.phones.iter().find(|(_, it)| *it == phone);
         let caller = caller.expect("a known phone").0.clone();
@@ -33,7 +31,7 @@ impl Calls {
         self.last_id
     }
 
-    /// Notes what is right to answer now.
+    /// Adds the answer that is right now, for every call.
     pub(crate) fn watch(&mut self, rows: &Snapshot, now: u64) {
         for call in self.calls.values_mut() {
             let route = rows.routes.get(&(call.number.clone(), call.caller.clone()));
@@ -45,7 +43,7 @@ impl Calls {
         }
     }
 
-    /// Ends a call: its answer must have been right at some moment of it.
+    /// Ends a call. Its answer must have been right at some moment of the call.
     pub(crate) fn end(
         &mut self,
         rows: &Snapshot,

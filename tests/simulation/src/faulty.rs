@@ -1,6 +1,6 @@
-//! A cloud that fails in every way that AWS may: requests and answers get lost, arrive
-//! late or are refused, environments die between any two requests, the index and weak
-//! reads show the past. All of it is drawn from a seed.
+//! A cloud that fails in every way that AWS may fail: requests and answers get lost, arrive late
+//! or are refused, environments die between two requests, and the index and eventually
+//! consistent reads are stale. All faults are drawn from a seed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,55 +18,51 @@ use tokio::time::sleep;
 
 use crate::truth::Truth;
 
-/// How many faults of each kind were injected.
+/// The number of injected faults, by kind.
 pub type Faults = BTreeMap<&'static str, u64>;
 
-/// The one cloud of a world, and what goes wrong with it.
-#[derive(Debug)]
-pub(crate) struct Faulty {
+/// The cloud of a simulation, and its faults.
+pub(crate) struct FaultyCloud {
     pub(crate) cloud: Arc<Cloud>,
     state: Mutex<State>,
-    /// Wakes whoever waits for the death of an environment.
+    /// Notifies that an environment died.
     died: Notify,
 }
 
-#[derive(Debug)]
 pub(crate) struct State {
-    /// What faults are drawn from.
+    /// The source of all faults.
     pub(crate) rng: Rng,
-    /// What becomes of the next transactions, before anything is drawn.
+    /// The fates of the next transactions. When it is empty, fates are drawn.
     pub(crate) script: VecDeque<Fate>,
     /// How often a request fails, in thousandths.
     pub(crate) fault_rate: u32,
-    /// In how many requests an environment dies, if it is to.
+    /// The steps until the death of each environment that must die.
     pub(crate) deaths: HashMap<usize, u32>,
-    /// What must hold, and what is known to be true.
     pub(crate) truth: Truth,
-    /// Faults so far.
     pub(crate) faults: Faults,
-    /// Earlier answers to queries of the index, by shard and kind of query.
+    /// All answers to queries of the index, by shard and kind of query.
     pages: HashMap<String, Vec<String>>,
 }
 
-/// What becomes of a request.
+/// The fate of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Fine,
     /// It never arrives.
     LoseRequest,
-    /// It is applied, and the answer never arrives.
+    /// It is applied, and its answer never arrives.
     LoseAnswer,
-    /// It is given up as lost, and applied seconds later.
+    /// It times out, and is applied seconds later.
     ApplyLate,
     /// It is refused with this code, and not applied.
     Refuse(&'static str),
-    /// Another transaction is at the same rows.
+    /// It conflicts with another transaction.
     Conflict,
-    /// It takes a second or two, both ways together.
+    /// It takes almost two seconds.
     Slow,
 }
 
-impl Faulty {
+impl FaultyCloud {
     /// A cloud with empty tables.
     pub(crate) fn new(truth: Truth, fault_rate: u32) -> Arc<Self> {
         let cloud = Cloud::on(Tables::with_tokens());
@@ -148,7 +144,7 @@ impl Faulty {
         }
     }
 
-    /// One step of an environment's life; it may be its last.
+    /// A step of an environment. If it is the last one, the environment dies and never goes on.
     async fn step(&self, environment: usize) {
         let dead = {
             let mut state = self.state();
@@ -163,8 +159,8 @@ impl Faulty {
         }
     }
 
-    /// Does what a request asks for, and shows the truth what came of it. It is one
-    /// moment: nothing else happens meanwhile.
+    /// Carries a request out, and lets the truth see the result. It is atomic: nothing else
+    /// happens meanwhile.
     fn apply(&self, request: Request) -> Reply {
         match request.operation.as_str() {
             "Query" => self.query(request),
@@ -181,7 +177,7 @@ impl Faulty {
         }
     }
 
-    /// The index shows a moment of the past as often as not.
+    /// Every second query of the index is stale.
     fn query(&self, request: Request) -> Reply {
         let shard = &request.body["ExpressionAttributeValues"][":shard"]["S"];
         let page_of = format!("{shard} {}", request.body["KeyConditionExpression"]);
@@ -201,7 +197,7 @@ impl Faulty {
         Reply::done(page.expect("a page"))
     }
 
-    /// A read that does not ask for strong consistency may show the past.
+    /// An eventually consistent read may be stale.
     fn get_item(&self, request: Request) -> Reply {
         if request.body["ConsistentRead"] != Value::Bool(true) {
             let mut state = self.state();

@@ -1,13 +1,13 @@
-//! The real handlers in a world where everything that can fail does, by seed.
+//! Runs the real handlers while everything fails that can fail, by seed.
 //!
-//! Orders live their lives, a queue duplicates, delays and reorders, functions die
-//! between any two requests, requests and answers get lost, the index shows the
-//! past, and calls come at any time. After every write that reaches the tables the
-//! [`Truth`] checks what must always hold, and at rest what must hold in the end.
+//! Orders get their events; queues duplicate, delay and reorder messages; functions die between
+//! two requests; requests and answers get lost; the index is stale; calls come at any time.
+//! After every write to the tables, `truth` checks what must always hold and, when nothing is
+//! left to do, what must hold in the end.
 //!
-//! Product code runs unchanged: the faults sit in the HTTP connector of its AWS
-//! clients (`faulty`), the database is embedded, and time is tokio's, paused, so
-//! that a schedule costs milliseconds and a seed always tells the same story.
+//! The product's code is unchanged: the faults are in the HTTP connector of its AWS clients
+//! (`faulty`), the database is embedded, and tokio's clock is paused, so that a schedule takes
+//! milliseconds and a seed always has the same result.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -23,8 +23,8 @@ mod run;
 #[cfg(test)]
 mod scenes;
 mod schedule;
+mod simulation;
 mod truth;
-mod world;
 
 pub use self::faulty::Faults;
 pub use self::report::{Report, Violation};

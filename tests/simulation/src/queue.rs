@@ -1,34 +1,30 @@
-//! A queue of SQS: it delivers at least once, in any order, and again what was not
+//! An SQS queue: it delivers at least once, in any order, and redelivers messages that were not
 //! deleted in time.
 
 use fastrand::Rng;
 use support::events::Delivery;
 
-/// A queue.
-#[derive(Debug)]
 pub(crate) struct Queue {
     name: &'static str,
     messages: Vec<Message>,
     next_id: u64,
 }
 
-#[derive(Debug)]
 struct Message {
-    /// Its last delivery, or one that never was.
+    /// The last delivery. Its count is zero before the first one.
     delivery: Delivery,
     visible_at: u64,
 }
 
-/// How long a message that was taken stays hidden, in seconds.
+/// The visibility timeout of the template, in seconds.
 const VISIBILITY: u64 = 90;
 
 impl Queue {
-    /// An empty queue; its name tells its messages from those of others.
+    /// An empty queue. The ids of its messages contain its name.
     pub(crate) fn new(name: &'static str) -> Self {
         Self { name, messages: Vec::new(), next_id: 0 }
     }
 
-    /// Puts a message in.
     pub(crate) fn send(&mut self, body: String) {
         self.next_id += 1;
         let id = format!("{}-{}", self.name, self.next_id);
@@ -36,7 +32,7 @@ impl Queue {
         self.messages.push(Message { delivery, visible_at: 0 });
     }
 
-    /// Takes up to ten visible messages, any of them.
+    /// Delivers up to ten random visible messages.
     pub(crate) fn receive(&mut self, rng: &mut Rng, now: u64) -> Vec<Delivery> {
         rng.shuffle(&mut self.messages);
         let most = rng.usize(1..=10);
@@ -53,8 +49,7 @@ impl Queue {
         visible.map(take).collect()
     }
 
-    /// Deletes a message that was done with. Once in a while it is delivered again
-    /// all the same.
+    /// Deletes a message. One in ten is delivered again nevertheless.
     pub(crate) fn delete(&mut self, rng: &mut Rng, id: &str, now: u64) {
         if rng.u32(0..10) == 0 {
             self.show(id, now + rng.u64(0..200));
@@ -63,14 +58,12 @@ impl Queue {
         }
     }
 
-    /// Sets when a message is visible again.
     pub(crate) fn show(&mut self, id: &str, at: u64) {
         if let Some(message) = self.messages.iter_mut().find(|it| it.delivery.id == id) {
             message.visible_at = at;
         }
     }
 
-    /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }

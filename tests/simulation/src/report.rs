@@ -1,37 +1,37 @@
-//! What came of a schedule.
+//! The results of schedules.
 
 use crate::faulty::Faults;
 
-/// What a schedule did.
+/// Counts of what happened in a schedule.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Calls that were answered and checked.
     pub calls: u64,
-    /// Batches that functions took.
+    /// Batches that functions received.
     pub batches: u64,
-    /// Events of assign-numbers that were delivered.
+    /// Deliveries of events to assign-numbers.
     pub assigns: u64,
-    /// Events of release-numbers that were delivered.
+    /// Deliveries of events to release-numbers.
     pub releases: u64,
     /// Environments that died.
     pub deaths: u64,
-    /// Writes after which everything was checked.
+    /// Writes. Everything is checked after each.
     pub checks: u64,
-    /// Faults by kind.
+    /// Injected faults, by kind.
     pub faults: Faults,
 }
 
-/// What must never be, and was.
+/// A violation of what must hold.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// What was found.
+    /// The problems, in words.
     pub found: Vec<String>,
-    /// What happened before, one line each.
+    /// The history before, a line for each step.
     pub history: Vec<String>,
 }
 
 impl Report {
-    /// Adds another one up.
+    /// Adds the counts of another report.
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
         self.batches += other.batches;

@@ -6,28 +6,28 @@ use tokio::runtime::Runtime;
 
 use crate::report::{Report, Violation};
 use crate::schedule::Schedule;
-use crate::world::World;
+use crate::simulation::Simulation;
 
 /// Runs a schedule to its end, or to the first violation.
 ///
 /// # Errors
 ///
-/// What must always hold did not.
+/// Something that must hold did not.
 pub fn run(schedule: &Schedule) -> Result<Report, Violation> {
     in_virtual_time().block_on(async {
-        let mut world = World::new(schedule);
-        let result = world.live(&schedule.ops).await;
-        world.end(result)
+        let mut simulation = Simulation::new(schedule);
+        let result = simulation.live(&schedule.ops).await;
+        simulation.end(result)
     })
 }
 
-/// A runtime whose clock skips what nobody waits for.
+/// A runtime with a paused clock, which skips idle time.
 pub(crate) fn in_virtual_time() -> Runtime {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().start_paused(true).build().expect("a runtime")
 }
 
-/// Leaves out what a violation does not need, as far as it is found in that time.
+/// Removes steps that a violation does not need, for at most `time`.
 pub fn shrink(schedule: &Schedule, time: Duration) -> Schedule {
     let until = Instant::now() + time;
     let mut shortest = schedule.clone();

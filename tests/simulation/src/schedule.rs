@@ -1,69 +1,68 @@
-//! What happens in a world, drawn from a seed.
+//! The steps of a simulation, drawn from a seed.
 
 use fastrand::Rng;
 use masking::Allocation;
 use serde_json::{Value, json};
 use support::story;
 
-/// A world's settings and what happens in it.
+/// The settings of a simulation, and its steps.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// The seed that it was drawn from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How the pool's numbers are shared out at first.
+    /// The pool's allocation at the beginning.
     pub allocation: Allocation,
     /// The pool's cool-down, in seconds.
     pub cooldown: u64,
     /// The pool's grace, in seconds.
     pub grace: u64,
-    /// Numbers that the pool begins with.
+    /// The pool's numbers at the beginning.
     pub numbers: usize,
-    /// How often a request fails, in thousandths.
+    /// How many of a thousand requests fail.
     pub fault_rate: u32,
-    /// What happens.
+    /// The steps.
     pub ops: Vec<Op>,
 }
 
-/// One thing that happens. Each carries what its own faults are drawn from, so
-/// that leaving one out changes no other.
+/// A step. It has its own seed, so that removing a step does not change the faults of others.
 #[derive(Clone, Debug)]
 pub struct Op {
-    /// What the faults and choices in it are drawn from.
+    /// The seed of its faults and choices.
     pub seed: u64,
-    /// What it is.
+    /// The action of the step.
     pub kind: Kind,
 }
 
-/// What can happen.
+/// A kind of step.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// The order system tells something, on the queue where it belongs.
+    /// The order system sends an event to its queue.
     Tell(Value),
-    /// Functions take messages and work at the same time, while people call.
+    /// Functions handle batches at the same time, while people call.
     Work {
-        /// How many batches are taken.
+        /// The number of batches.
         batches: usize,
-        /// Who calls meanwhile: phone and number by index.
+        /// The calls meanwhile: indices of phone and number.
         calls: Vec<(usize, usize)>,
     },
-    /// Time goes by, in seconds.
+    /// Seconds pass.
     Pass(u64),
-    /// An operator imports numbers.
+    /// An operator imports this number of numbers.
     Import(usize),
-    /// An operator withdraws the number of that index.
+    /// An operator withdraws the number with this index.
     Withdraw(usize),
     /// A pool is checked.
     Check,
-    /// The pool becomes shared, or exclusive; environments learn of it one by one.
+    /// The pool becomes shared or exclusive. Some environments keep the old settings.
     Move(Allocation),
 }
 
-/// The phones of the world; orders share them.
+/// The nth phone. Orders share phones.
 pub(crate) fn phone(index: usize) -> String {
     format!("+62812000{index:05}")
 }
 
-/// The numbers of the world.
+/// The nth number.
 pub(crate) fn number(index: usize) -> String {
     format!("+62215{index:05}")
 }
@@ -72,19 +71,19 @@ pub(crate) const PHONES: usize = 6;
 const OPS: usize = 50;
 
 impl Schedule {
-    /// Draws a world.
+    /// Draws a schedule.
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let orders = rng.usize(1..=3);
         let numbers = rng.usize(2..=10);
         let both = [Allocation::Exclusive, Allocation::Shared];
-        let mut world = Drawing {
+        let mut system = OrderSystem {
             versions: vec![0; orders],
             closed: vec![false; orders],
             moves: rng.u32(0..4) == 0,
         };
         let ops = (0..OPS).map(|_| {
-            let kind = world.kind(&mut rng);
+            let kind = system.kind(&mut rng);
             Op { seed: rng.u64(..), kind }
         });
         let ops = ops.collect();
@@ -101,7 +100,7 @@ impl Schedule {
 }
 
 impl Kind {
-    /// As many calls as there are people who might.
+    /// Up to three batches, with up to two calls meanwhile.
     fn work(rng: &mut Rng) -> Self {
         let calls = (0..rng.usize(0..3)).map(|_| (rng.usize(0..PHONES), rng.usize(0..12)));
         let calls = calls.collect();
@@ -109,15 +108,15 @@ impl Kind {
     }
 }
 
-/// What the order system has told so far.
-struct Drawing {
+/// The events of the order system so far.
+struct OrderSystem {
     versions: Vec<u64>,
     closed: Vec<bool>,
     /// Whether the pool's allocation changes while orders live.
     moves: bool,
 }
 
-impl Drawing {
+impl OrderSystem {
     fn kind(&mut self, rng: &mut Rng) -> Kind {
         match rng.u32(0..100) {
             0..38 => self.tell(rng),
@@ -133,13 +132,13 @@ impl Drawing {
         }
     }
 
-    /// An order's next event. Its versions grow, though events may be told late.
+    /// The next event of a random order. Versions grow, though deliveries may be late.
     fn tell(&mut self, rng: &mut Rng) -> Kind {
         let order = rng.usize(0..self.versions.len());
         self.versions[order] += rng.u64(1..4);
         let (order_id, version) = (format!("o-{order}"), self.versions[order]);
         let kind = match rng.u32(0..100) {
-            // Few orders are told anything after their end.
+            // Few orders get an event after their end.
             _ if self.closed[order] && rng.u32(0..4) != 0 => "created",
             0..62 => "agent_assigned",
             62..80 => "agent_unassigned",
@@ -160,7 +159,7 @@ impl Drawing {
                 .take(count)
                 .map(|(phone_index, role)| json!({"role": role, "phone": phone(*phone_index)}))
                 .collect();
-            // Resolved when it is told: seconds from then.
+            // Seconds from the moment when the event is sent.
             event["lives"] = (*rng.choice(&[0, 30, 120, 3600, 80_000]).expect("a choice")).into();
         }
         Kind::Tell(event)

@@ -1,6 +1,5 @@
-//! What is true in a world: a copy of the tables, kept row by row as writes reach them,
-//! and what must hold of it. The oracle looks at the rows of one moment; here is what it
-//! takes a memory for.
+//! The truth about a simulation: a copy of the tables, updated with every write, and the checks
+//! that need its history. (The oracle checks the rows of one moment.)
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,37 +13,34 @@ use support::rows::{Row, amount, participants, text, word};
 
 use crate::calls::Calls;
 
-/// What is true, and what was found to be wrong.
-#[derive(Debug)]
 pub(crate) struct Truth {
     clock: Clock,
     pub(crate) rows: Snapshot,
-    /// What rows were before, for reads that may show the past.
+    /// Earlier versions of rows, for stale reads.
     past: HashMap<String, Vec<Option<Row>>>,
-    /// The last assigned row of orders that completed, which connect through grace.
+    /// The last assigned row of each completed order, and when it was completed.
     completed: BTreeMap<String, (Row, u64)>,
-    /// Until when the cool-down of a number lasts, by what its holders' rows said.
+    /// The end of each number's cool-down, by the rows of its orders.
     resting: BTreeMap<String, u64>,
-    /// What may be announced of each order: what its rows said.
+    /// The announcements that the rows of each order have allowed so far.
     sayable: BTreeMap<String, Vec<Value>>,
-    /// What was announced of each order.
+    /// The announcements of each order.
     said: BTreeMap<String, Vec<Value>>,
-    /// Numbers that were imported.
+    /// The imported numbers.
     pub(crate) imported: BTreeSet<String>,
     calls: Calls,
-    /// What was found to be wrong.
+    /// All violations, in words.
     pub(crate) violations: Vec<String>,
-    /// Checks made: writes that were looked at.
+    /// The number of checked writes.
     pub(crate) checked: u64,
 }
 
-/// What the clock of a function may lag behind the write that it leads to: a
-/// request and its retries, and a late one.
+/// The most seconds from the moment of a plan to its write: a request, its retries, and a late
+/// application.
 const LAG: u64 = 15;
 
 impl Truth {
-    /// Empty tables, people with these phones, and one pool, whose numbers rest for so
-    /// many seconds at most.
+    /// Empty tables, these phones, and one pool. `rest` is its cool-down and grace together.
     pub(crate) fn new(clock: Clock, phones: impl Iterator<Item = String>, rest: u64) -> Self {
         let key = PhoneHashKey::parse(&service_secret().to_string()).expect("a key");
         let rows = Snapshot {
@@ -71,18 +67,18 @@ impl Truth {
         self.violations.push(what);
     }
 
-    /// What a row was at moments of the past, the first of which had none.
+    /// The earlier versions of a row. The first one is none.
     pub(crate) fn past(&self, table: &str, key: &Value) -> &[Option<Row>] {
         self.past.get(&format!("{table} {key}")).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Takes in the rows that a request wrote, with their tables and keys, and checks all
-    /// that must always hold.
+    /// Records the rows of a write, with their tables and keys, and checks what must always
+    /// hold.
     pub(crate) fn wrote(&mut self, rows: Vec<(String, Value, Row)>) {
         let now = self.clock.unix_seconds();
         for (table, key, row) in rows {
             let before = self.rows.put(&table, row.clone());
-            // A repeated request with the token of the first writes nothing.
+            // A retry with the same token writes nothing.
             if before.as_ref() == Some(&row) {
                 continue;
             }
@@ -113,7 +109,7 @@ impl Truth {
         }
         if let Some(before) = before.filter(|it| word(it, "state") == "assigned") {
             if is_exclusive(before) {
-                self.rest_what_was_released(before, after, now);
+                self.record_cooldowns(before, after, now);
             }
             if word(after, "last_event") == "completed" {
                 self.completed.insert(order_id.clone(), (before.clone(), now));
@@ -122,8 +118,8 @@ impl Truth {
         self.sayable.entry(order_id).or_default().extend(announcements(after));
     }
 
-    /// Notes until when a number rests that an order held and holds no more.
-    fn rest_what_was_released(&mut self, before: &Row, after: &Row, now: u64) {
+    /// Records the cool-down of the numbers that an order released.
+    fn record_cooldowns(&mut self, before: &Row, after: &Row, now: u64) {
         let kept: Vec<&str> = participants(after).map(|it| it.number).collect();
         let grace = match word(after, "last_event") {
             "completed" => amount(before, "grace_seconds"),
@@ -163,7 +159,7 @@ impl Truth {
         }
     }
 
-    /// Checks what must hold at every moment, of all rows together.
+    /// Checks what must hold at every moment.
     fn check(&mut self, now: u64) {
         let findings = self.rows.examine(now);
         let mut found = findings.contradictions;
@@ -189,7 +185,7 @@ impl Truth {
         self.violations.extend(found);
     }
 
-    /// Takes in an announcement.
+    /// Records and checks an announcement.
     pub(crate) fn announced(&mut self, message: &Value) {
         let order_id = message["order_id"].as_str().unwrap_or_default().to_owned();
         if message["type"] != "numbers.unavailable" {
@@ -209,23 +205,23 @@ impl Truth {
         self.said.entry(order_id).or_default().push(message.clone());
     }
 
-    /// Begins to watch a call of a phone to a number. Returns its id.
+    /// Starts a call. Returns its id.
     pub(crate) fn call_begins(&mut self, number: &str, phone: &str) -> u64 {
         self.calls.begin(&self.rows, self.clock.unix_seconds(), number, phone)
     }
 
-    /// Ends a call: its answer must have been right at some moment of it.
+    /// Ends a call. Its answer must have been right at some moment of the call.
     pub(crate) fn call_ends(&mut self, id: u64, answer: &Value) {
         let problem = self.calls.end(&self.rows, self.clock.unix_seconds(), id, answer);
         self.violations.extend(problem);
     }
 
-    /// Checks what must hold when nothing is left to do. `told` is all that was
-    /// told of each order, `given_up` the orders of which something was given up.
+    /// Checks what must hold when nothing is left to do. `events` are all events of each order,
+    /// `given_up` the orders with a dead letter.
     pub(crate) fn check_at_rest(
         &mut self,
         cloud: &Cloud,
-        told: &BTreeMap<String, Vec<Value>>,
+        events: &BTreeMap<String, Vec<Value>>,
         given_up: &BTreeSet<String>,
     ) {
         let now = self.clock.unix_seconds();
@@ -239,14 +235,15 @@ impl Truth {
         if !self.rows.numbers.keys().eq(&self.imported) {
             found.push("numbers were lost or invented".to_owned());
         }
-        for (order_id, events) in told.iter().filter(|(order_id, _)| !given_up.contains(*order_id))
+        for (order_id, events) in
+            events.iter().filter(|(order_id, _)| !given_up.contains(*order_id))
         {
             let problem = self.rows.disagreement(order_id, events, now);
             found.extend(problem.map(|problem| format!("{order_id}: {problem}")));
         }
         for order_id in self.rows.orders.keys() {
             let said = self.said.get(order_id).into_iter().flatten();
-            // Of an event that was given up, no row says anything.
+            // The row does not show an event that became a dead letter.
             let waits = given_up.contains(order_id);
             found.extend(self.rows.misheard(order_id, said, waits, now));
         }
@@ -254,7 +251,7 @@ impl Truth {
         self.violations.extend(found);
     }
 
-    /// Checks that every number is free that was not withdrawn, when all orders are over.
+    /// Checks that all numbers are free when all orders have ended.
     pub(crate) fn check_all_free(&mut self) {
         let now = self.clock.unix_seconds();
         let taken = self.rows.numbers.values().filter(|row| now < amount(row, "available_at"));
@@ -265,7 +262,7 @@ impl Truth {
     }
 }
 
-/// Whether a route is one of an order that completed, and ends with its grace at the latest.
+/// Whether a route belongs to a completed order, and ends with its grace at the latest.
 fn connects_through_grace((order, completed_at): &(Row, u64), route: &Row) -> bool {
     let end = (completed_at + amount(order, "grace_seconds")).min(amount(order, "expires_at"));
     let key = (word(route, "number"), word(route, "caller"));

@@ -1,4 +1,4 @@
-//! Runs the simulation for as long as asked, or repeats one seed.
+//! Runs the simulation for a given time, or repeats one seed.
 #![expect(clippy::print_stdout, reason = "a person reads this")]
 
 use std::process::ExitCode;
@@ -20,8 +20,8 @@ A run begins at a seed that is drawn anew each time, and says at which. A seed t
 fails is shortened to what it needs, and told with the command that repeats it. The
 exit code is 1 then.";
 
-/// What was asked for.
-struct Asked {
+/// The command line.
+struct Arguments {
     seconds: u64,
     schedules: u64,
     from: u64,
@@ -29,36 +29,36 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
-    let asked = match parse(std::env::args().skip(1)) {
-        Ok(asked) => asked,
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
         Err(problem) => {
             println!("{problem}\n\n{HELP}");
             return ExitCode::from(2);
         }
     };
-    match asked.seed {
+    match arguments.seed {
         Some(seed) => repeat(seed),
-        None => soak(&asked),
+        None => soak(&arguments),
     }
 }
 
-fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
-    // Twelve digits: enough that no two runs ever meet, and few enough to be typed.
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    // Twelve digits: enough that runs do not overlap, and few enough to type.
     let from = fastrand::u64(0..1_000_000_000_000);
-    let mut asked = Asked { seconds: 60, schedules: u64::MAX, from, seed: None };
+    let mut arguments = Arguments { seconds: 60, schedules: u64::MAX, from, seed: None };
     while let Some(word) = words.next() {
         let number = words.next().and_then(|it| it.parse().ok());
         match (word.as_str(), number) {
-            ("--seconds", Some(number)) => asked.seconds = number,
+            ("--seconds", Some(number)) => arguments.seconds = number,
             ("--schedules", Some(number)) => {
-                (asked.schedules, asked.seconds) = (number, u64::from(u32::MAX));
+                (arguments.schedules, arguments.seconds) = (number, u64::from(u32::MAX));
             }
-            ("--from", Some(number)) => asked.from = number,
-            ("--seed", Some(number)) => asked.seed = Some(number),
+            ("--from", Some(number)) => arguments.from = number,
+            ("--seed", Some(number)) => arguments.seed = Some(number),
             _ => return Err(format!("{word}: not known, or not followed by a whole number")),
         }
     }
-    Ok(asked)
+    Ok(arguments)
 }
 
 fn repeat(seed: u64) -> ExitCode {
@@ -70,7 +70,7 @@ fn repeat(seed: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Tells a failing seed's shortest story that is found in a minute.
+/// Shrinks a failing seed for a minute, and prints what is left of it.
 fn tell(seed: u64) {
     let shortest = shrink(&Schedule::draw(seed), Duration::from_mins(1));
     let Err(Violation { found, history }) = run(&shortest) else {
@@ -88,21 +88,21 @@ fn tell(seed: u64) {
     println!("\nrepeat it: make soak SEED={seed}");
 }
 
-fn soak(asked: &Asked) -> ExitCode {
-    let from = asked.from;
+fn soak(arguments: &Arguments) -> ExitCode {
+    let from = arguments.from;
     println!("seeds from {from}; repeat with FROM={from}");
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let failed = AtomicBool::new(false);
     let totals = Mutex::new((0_u64, Report::default(), Vec::new()));
     let workers = available_parallelism().map_or(1, usize::from);
-    let over = || failed.load(Ordering::Relaxed) || asked.seconds <= began.elapsed().as_secs();
+    let over = || failed.load(Ordering::Relaxed) || arguments.seconds <= began.elapsed().as_secs();
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while !over() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if asked.schedules <= seed - from {
+                    if arguments.schedules <= seed - from {
                         return;
                     }
                     let result = run(&Schedule::draw(seed));

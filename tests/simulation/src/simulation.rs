@@ -1,5 +1,5 @@
-//! A world: one faulty cloud, a few environments of the functions, queues, and people who
-//! call. Things happen in it as a schedule says.
+//! A simulation: one faulty cloud, a few environments of the functions, queues, and people who
+//! call. A schedule says what happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,29 +16,30 @@ use support::functions::{Functions, dead_letters};
 use support::story::SWITCH_TOKEN;
 use tokio::time::{Instant, sleep};
 
-use crate::faulty::Faulty;
+use crate::faulty::FaultyCloud;
 use crate::queue::Queue;
 use crate::report::{Report, Violation};
 use crate::schedule::{Kind, Op, PHONES, Schedule, number, phone};
 use crate::truth::Truth;
 
-/// Environments that take batches; one more answers calls.
+/// The environments that handle batches. One more answers calls.
 pub(crate) const WORKERS: usize = 3;
-/// When a world begins.
+/// The first second of a simulation.
 const BEGINNING: u64 = 1_795_420_800;
 
-type Found = Vec<String>;
+type Violations = Vec<String>;
 
-pub(crate) struct World {
-    /// Its settings.
+pub(crate) struct Simulation {
+    /// The settings. Its steps are removed.
     schedule: Schedule,
-    pub(crate) faulty: Arc<Faulty>,
+    pub(crate) faulty: Arc<FaultyCloud>,
     pools: Value,
-    /// A Lambda environment has all four functions here; it may die, and another one is
-    /// made then.
+    /// Each environment has all four functions. When one dies, a new one replaces it.
     pub(crate) environments: Vec<Functions>,
     pub(crate) queues: Queues,
-    told: BTreeMap<String, Vec<Value>>,
+    /// The events of each order so far.
+    events: BTreeMap<String, Vec<Value>>,
+    /// The seconds that steps have added to the clock.
     jumped: Arc<AtomicU64>,
     clock: Clock,
     next_number: usize,
@@ -65,14 +66,14 @@ impl Queues {
     }
 }
 
-/// A batch that an environment took.
+/// A batch in an environment.
 struct Batch {
     worker: usize,
     queue: events::Queue,
     messages: Vec<Delivery>,
 }
 
-impl World {
+impl Simulation {
     pub(crate) fn new(schedule: &Schedule) -> Self {
         let jumped = Arc::new(AtomicU64::new(0));
         let began = Instant::now();
@@ -85,7 +86,7 @@ impl World {
         let pools = pools(schedule, schedule.allocation);
         let rest = schedule.cooldown + schedule.grace;
         let truth = Truth::new(clock.clone(), (0..PHONES).map(phone), rest);
-        let faulty = Faulty::new(truth, schedule.fault_rate);
+        let faulty = FaultyCloud::new(truth, schedule.fault_rate);
         let start = |number| Functions::on(&faulty.clients(number), &pools, &clock);
         let environments = (0..=WORKERS).map(start).collect();
         let settings = format!(
@@ -102,7 +103,7 @@ impl World {
             pools,
             environments,
             queues: Queues { assign: Queue::new("assign"), release: Queue::new("release") },
-            told: BTreeMap::new(),
+            events: BTreeMap::new(),
             jumped,
             clock,
             next_number: schedule.numbers,
@@ -111,7 +112,7 @@ impl World {
         }
     }
 
-    pub(crate) async fn live(&mut self, ops: &[Op]) -> Result<(), Found> {
+    pub(crate) async fn live(&mut self, ops: &[Op]) -> Result<(), Violations> {
         let fault_rate = std::mem::take(&mut self.faulty.state().fault_rate);
         self.import(0..self.next_number).await;
         self.faulty.state().fault_rate = fault_rate;
@@ -124,8 +125,8 @@ impl World {
         self.settle().await
     }
 
-    /// What came of a life.
-    pub(crate) fn end(self, result: Result<(), Found>) -> Result<Report, Violation> {
+    /// The result of the simulation.
+    pub(crate) fn end(self, result: Result<(), Violations>) -> Result<Report, Violation> {
         let state = self.faulty.state();
         let (checks, faults) = (state.truth.checked, state.faults.clone());
         match result {
@@ -134,7 +135,7 @@ impl World {
         }
     }
 
-    pub(crate) fn verdict(&self) -> Result<(), Found> {
+    pub(crate) fn verdict(&self) -> Result<(), Violations> {
         let found = self.faulty.state().truth.violations.clone();
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
@@ -143,7 +144,6 @@ impl World {
         self.clock.unix_seconds()
     }
 
-    /// Lets time go by.
     pub(crate) fn seconds_pass(&self, seconds: u64) {
         self.jumped.fetch_add(seconds, Ordering::Relaxed);
     }
@@ -186,10 +186,10 @@ impl World {
         self.note(&format!("told: {event}"));
         self.queues.of(events::Queue::of(&event)).send(event.to_string());
         let order_id = event["order_id"].as_str().unwrap_or_default().to_owned();
-        self.told.entry(order_id).or_default().push(event);
+        self.events.entry(order_id).or_default().push(event);
     }
 
-    /// Changes the pool's allocation. Some environments live on with what it was.
+    /// Changes the pool's allocation. Some environments keep the old one.
     fn deploy(&mut self, allocation: Allocation, rng: &mut Rng) {
         self.note(&format!("the pool becomes {allocation:?}"));
         self.pools = pools(&self.schedule, allocation);
@@ -211,7 +211,7 @@ impl World {
         self.tell_pool(&body).await;
     }
 
-    /// Tells the pool until it has understood: an operator repeats what fails.
+    /// Sends a pool message until it succeeds, as an operator does.
     async fn tell_pool(&mut self, body: &Value) {
         let queue = events::Queue::Refill;
         for _ in 0..100 {
@@ -224,7 +224,7 @@ impl World {
         self.faulty.state().truth.violations.push("a pool message never succeeds".to_owned());
     }
 
-    /// Functions take batches and work at the same time, while people call.
+    /// Functions handle batches at the same time, while people call.
     pub(crate) async fn work(&mut self, batches: usize, calls: &[(usize, usize)], rng: &mut Rng) {
         let taken = self.take(batches, rng);
         self.report.calls += count(calls);
@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    /// Takes batches, some of which are the last of their environment.
+    /// Receives batches. Some environments will die of theirs.
     fn take(&mut self, batches: usize, rng: &mut Rng) -> Vec<Batch> {
         let now = self.now();
         let mut taken = Vec::new();
@@ -276,8 +276,8 @@ impl World {
         taken
     }
 
-    /// Ends a batch, of which those messages are to come again; of an environment that
-    /// died, all of them.
+    /// Ends a batch. `again` are the messages to redeliver, or none if the environment died:
+    /// then all of them are.
     fn finish(&mut self, batch: &Batch, again: Option<BTreeSet<String>>, rng: &mut Rng) {
         self.faulty.state().deaths.remove(&batch.worker);
         let Some(again) = again else {
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    /// Someone dials a number, some moment from now.
+    /// A person dials a number within the next 100 ms.
     pub(crate) async fn call(&self, caller: usize, called: usize) {
         let delay = self.faulty.state().rng.u64(0..100);
         sleep(Duration::from_millis(delay)).await;
@@ -305,11 +305,11 @@ impl World {
         self.faulty.state().truth.call_ends(id, &answer);
     }
 
-    /// Lets everything come to rest, without faults and with enough numbers, and
-    /// checks what must hold then.
-    async fn settle(&mut self) -> Result<(), Found> {
+    /// Handles all events without faults and with enough numbers, and checks what must hold
+    /// then.
+    async fn settle(&mut self) -> Result<(), Violations> {
         self.faulty.state().fault_rate = 0;
-        // What was given up as lost and is still on its way.
+        // Wait for late requests.
         sleep(Duration::from_secs(10)).await;
         let first = self.next_number;
         self.import(first..first + 15).await;
@@ -328,13 +328,13 @@ impl World {
         }
         let given_up = self.given_up();
         let cloud = &self.faulty.cloud;
-        self.faulty.state().truth.check_at_rest(cloud, &self.told, &given_up);
+        self.faulty.state().truth.check_at_rest(cloud, &self.events, &given_up);
         self.seconds_pass(200_000);
         self.faulty.state().truth.check_all_free();
         self.verdict()
     }
 
-    /// The orders of which an event went to a dead-letter queue.
+    /// The orders with a dead letter.
     fn given_up(&self) -> BTreeSet<String> {
         let queues = [events::Queue::Assign, events::Queue::Release].map(dead_letters);
         let letters = queues.iter().flat_map(|it| self.faulty.cloud.queues.take_json(it));
@@ -354,7 +354,7 @@ fn count<T>(all: &[T]) -> u64 {
     u64::try_from(all.len()).unwrap_or(0)
 }
 
-/// An event in a word, for the history.
+/// A short form of an event, for the history.
 fn brief(body: &str) -> String {
     let event: Value = serde_json::from_str(body).unwrap_or_default();
     let kind = event["type"].as_str().unwrap_or_default().trim_start_matches("order.").to_owned();
