@@ -1,19 +1,18 @@
-//! The conditions of a transaction by name, and what is left of them when one fact in
-//! them is taken out.
+//! The conditions of a transaction by name, and each without one of its facts.
 
 use masking::{Commit, Condition, ExpectedRow, Fact, Plan, Timestamp, Write};
 use masking_memory::weakenings;
 
-use crate::{Claims, Without, World};
+use crate::{Claims, SystemState, Without};
 
-/// An item of a transaction, by what its condition depends on.
+/// An item of a transaction, by its condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// The order's row, where none was found.
+    /// The order's row, when a read found none.
     FirstRow,
-    /// The order's row, where one was read.
+    /// The order's row, when it was read.
     ReadRow,
-    /// The order's row, where nothing was read.
+    /// The order's row, in the blind try.
     BlindRow,
     /// A number that is claimed.
     Claim,
@@ -45,7 +44,7 @@ impl Item {
         }
     }
 
-    /// All items, each after another: no match here may leave one out.
+    /// All items. The match makes the compiler check that none is missing.
     pub fn all() -> impl Iterator<Item = Self> {
         std::iter::successors(Some(Self::FirstRow), |item| match item {
             Self::FirstRow => Some(Self::ReadRow),
@@ -61,7 +60,7 @@ impl Item {
     }
 }
 
-/// What a fact is called.
+/// The name of a fact.
 pub fn fact_name(fact: &Fact<'_>) -> &'static str {
     match fact {
         Fact::Absent => "absent",
@@ -78,9 +77,9 @@ pub fn fact_name(fact: &Fact<'_>) -> &'static str {
 }
 
 impl Claims {
-    /// Writes a plan, without the condition that this model lacks.
-    pub(crate) fn commit(&self, world: &mut World, plan: &Plan, now: Timestamp) -> Commit {
-        let commit = world.tables.judge(plan, now, |write, condition| {
+    /// Writes a plan, without the condition that this model takes out.
+    pub(crate) fn commit(&self, state: &mut SystemState, plan: &Plan, now: Timestamp) -> Commit {
+        let commit = state.tables.judge(plan, now, |write, condition| {
             let item = Item::of(plan.expects, write);
             match self.without {
                 Some(Without::Fact(without, name)) if without == item => {
@@ -95,11 +94,11 @@ impl Claims {
             }
         });
         match commit {
-            Commit::Done => world.write(plan),
+            Commit::Done => state.write(plan),
             Commit::Lost(lost) if self.lacks(Without::AllOrNothing) => {
                 let mut rest = plan.clone();
                 rest.writes.retain(|write| !lost.contains(write));
-                world.write(&rest);
+                state.write(&rest);
             }
             commit => return commit,
         }
@@ -107,13 +106,13 @@ impl Claims {
     }
 }
 
-impl World {
+impl SystemState {
     fn write(&mut self, plan: &Plan) {
         self.tables.change(|tables| tables.write(plan));
     }
 }
 
-/// The condition with that fact taken to hold always, or never.
+/// The condition in which a fact always holds, or never.
 pub fn without_fact<'a>(condition: Condition<'a>, name: &str, always: bool) -> Condition<'a> {
     let mut weakened = weakenings(&condition).into_iter();
     let weakened = weakened.find(|it| it.always == always && fact_name(&it.fact) == name);

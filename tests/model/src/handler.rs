@@ -1,15 +1,15 @@
-//! The handling of a message: what drives an attempt, in place of `order_events::apply`.
+//! The handling of a message: it drives an attempt, as `order_events::apply` does.
 
 use masking::{
     Attempt, Commit, KnownRow, Number, Outcome, State, Task, Timestamp, Unassigned, Write,
 };
 use masking_memory::Tables;
 
-use crate::{Claims, Event, Handler, Phase, Shared, Without, World};
+use crate::{Claims, Event, Handler, Phase, Shared, SystemState, Without};
 
 impl Claims {
-    /// The row of an order as an attempt sees it. Where a rule of `decide` is taken out,
-    /// the row gives that rule no reason.
+    /// The row of an order as an attempt sees it. To take a rule of `decide` out, the row is
+    /// changed so that the rule does not apply.
     fn row(&self, event: &Event, tables: &Tables) -> KnownRow {
         let mut row = tables.order(&event.order_id);
         if let KnownRow::Present(order) = &mut row {
@@ -27,29 +27,29 @@ impl Claims {
         row
     }
 
-    /// Lets an attempt go on until it needs numbers or writes: the handler that does, if
-    /// that was not the end of it.
+    /// Continues an attempt until it needs numbers or a write. Returns its handler, unless
+    /// the attempt has ended.
     pub(crate) fn go_on(
         &self,
-        world: &mut World,
+        state: &mut SystemState,
         message: usize,
         mut attempt: Attempt<'static>,
         taught: bool,
     ) -> Option<Handler> {
         loop {
-            match attempt.next(world.now) {
-                Task::ReadRow => attempt.saw(self.row(self.events[message], &world.tables)),
+            match attempt.next(state.now) {
+                Task::ReadRow => attempt.saw(self.row(self.events[message], &state.tables)),
                 Task::PutBack { .. } | Task::Forget { .. } | Task::Pause { .. } => {}
                 Task::TakeNumbers(_) | Task::Commit { .. } => break,
                 Task::Done(Outcome::Announce(announcement)) => {
                     if !self.lacks(Without::AnnouncedAgain) {
-                        world.truth.change(|truth| truth.hear(announcement));
+                        state.truth.change(|truth| truth.hear(announcement));
                     }
-                    world.finished.insert(message);
+                    state.finished.insert(message);
                     return None;
                 }
                 Task::Done(Outcome::Ignored { .. } | Outcome::Refused(_)) => {
-                    world.finished.insert(message);
+                    state.finished.insert(message);
                     return None;
                 }
                 Task::Done(Outcome::Dry | Outcome::Contended) => return None,
@@ -58,13 +58,12 @@ impl Claims {
         Some(Handler { message, attempt: Shared::new(attempt), phase: Phase::Write, taught })
     }
 
-    /// The numbers that the index may show to a handler: each way to draw as many as it
-    /// needs, and too few. Of numbers that were never used it makes no difference which
-    /// is drawn: the first.
-    pub(crate) fn draws(&self, world: &World, handler: &Handler) -> Vec<Option<Vec<Number>>> {
-        let tables = &*world.tables;
+    /// The numbers that the index may show to a handler: each way to draw as many as it needs,
+    /// and too few. All numbers that were never used are alike, so only the first is drawn.
+    pub(crate) fn draws(&self, state: &SystemState, handler: &Handler) -> Vec<Option<Vec<Number>>> {
+        let tables = &*state.tables;
         let mut attempt = handler.attempt.get();
-        let Task::TakeNumbers(needed) = attempt.next(world.now) else {
+        let Task::TakeNumbers(needed) = attempt.next(state.now) else {
             return vec![Some(Vec::new())];
         };
         let unused = |number: &Number| {
@@ -89,42 +88,42 @@ impl Claims {
         draws.into_iter().map(Some).chain([None]).collect()
     }
 
-    /// What comes of a write that arrives: the handler that goes on, if any.
+    /// A write arrives. Returns the handler, unless it has ended.
     pub(crate) fn write(
         &self,
-        world: &mut World,
+        state: &mut SystemState,
         handler: &Handler,
         draw: Option<Vec<Number>>,
         answered: bool,
     ) -> Option<Handler> {
         let mut attempt = handler.attempt.get();
         attempt.took(draw);
-        let Task::Commit { plan, now } = attempt.next(world.now) else { return None };
-        let was = world.tables.clone();
-        match self.commit(world, plan, now) {
+        let Task::Commit { plan, now } = attempt.next(state.now) else { return None };
+        let was = state.tables.clone();
+        match self.commit(state, plan, now) {
             Commit::Done => {
-                let tables = &world.tables;
-                world.truth.change(|it| it.written(&was, tables, plan, now, world.now));
+                let tables = &state.tables;
+                state.truth.change(|it| it.written(&was, tables, plan, now, state.now));
                 if answered || self.lacks(Without::RowAfterLostAnswer) {
-                    self.announce(world, handler.message, attempt, now);
+                    self.announce(state, handler.message, attempt, now);
                 } else if self.lacks(Without::AnnouncedFirst) {
                     attempt.answered(Commit::Done);
-                    if let Task::Done(Outcome::Announce(_)) = attempt.next(world.now) {
-                        world.finished.insert(handler.message);
+                    if let Task::Done(Outcome::Announce(_)) = attempt.next(state.now) {
+                        state.finished.insert(handler.message);
                     }
                 }
                 None
             }
             Commit::Lost(mut lost) if answered => {
-                // Any draw is tried anyway: states stay few if nothing is kept of writes
-                // that only steer the next one.
+                // The model tries every draw anyway. Forgetting the conflicts that only steer
+                // the next draw keeps the states few.
                 lost.retain(|write| {
                     !matches!(
                         write,
                         Write::ClaimNumber { .. } | Write::OpenRoute { kept: false, .. }
                     )
                 });
-                // A handler that has learnt of no conflict is as good as one that begins anew.
+                // A handler without a known conflict is the same as a redelivery.
                 if !handler.taught && lost.is_empty() {
                     return None;
                 }
@@ -137,32 +136,37 @@ impl Claims {
         }
     }
 
-    /// What comes of a write that does not arrive.
-    pub(crate) fn lose(&self, world: &mut World, handler: &Handler, draw: Option<Vec<Number>>) {
+    /// A write does not arrive.
+    pub(crate) fn lose(
+        &self,
+        state: &mut SystemState,
+        handler: &Handler,
+        draw: Option<Vec<Number>>,
+    ) {
         if !self.lacks(Without::RowAfterLostAnswer) {
             return;
         }
         let mut attempt = handler.attempt.get();
         attempt.took(draw);
-        if let Task::Commit { now, .. } = attempt.next(world.now) {
-            self.announce(world, handler.message, attempt, now);
+        if let Task::Commit { now, .. } = attempt.next(state.now) {
+            self.announce(state, handler.message, attempt, now);
         }
     }
 
-    /// Tells an attempt that its plan of that moment is written. Announces, and finishes
-    /// the message, if the plan was all that the event asks for.
+    /// Tells an attempt that its plan is written. Announces and finishes the message if the
+    /// plan was all that the event asks for.
     fn announce(
         &self,
-        world: &mut World,
+        state: &mut SystemState,
         message: usize,
         mut attempt: Attempt<'static>,
         planned_at: Timestamp,
     ) {
         attempt.answered(Commit::Done);
-        if let Task::Done(Outcome::Announce(announcement)) = attempt.next(world.now) {
-            let row = world.tables.order(&self.events[message].order_id);
-            world.truth.change(|truth| truth.say(announcement, &row, planned_at));
-            world.finished.insert(message);
+        if let Task::Done(Outcome::Announce(announcement)) = attempt.next(state.now) {
+            let row = state.tables.order(&self.events[message].order_id);
+            state.truth.change(|truth| truth.say(announcement, &row, planned_at));
+            state.finished.insert(message);
         }
     }
 }

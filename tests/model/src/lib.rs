@@ -1,30 +1,30 @@
-//! The claim protocol, checked exhaustively: every order of every step, for a few
+//! The claim protocol, checked exhaustively: every interleaving of every step, for a few
 //! orders and numbers.
 //!
-//! **Real code**: an event's way into its order's row (`masking::Attempt`, which decides,
-//! plans, learns from lost writes and announces), the conditions of the writes
-//! (`masking::Condition`) and what a call gets (`masking::answer`).
+//! **Real code**: the processing of an event (`masking::Attempt`, which decides, plans, learns
+//! from failed writes and announces), the conditions of the writes (`masking::Condition`) and
+//! the answer to a call (`masking::answer`).
 //!
-//! **Modelled**: who drives an attempt ([`Action`] names the code of each step), and the
-//! tables (`masking_memory`). The queue delivers in any order and as often as it likes,
-//! also what was finished, also twice at once. The index shows any numbers as free, be
-//! they or not, and hides any. A write's request or its answer gets lost, a handler dies
-//! at any point, a clock ticks at any time: a plan may be written long after its moment.
+//! **Modelled**: the driver of an attempt ([`Action`] names the real code of each step), and
+//! the tables (`masking_memory`). The queue delivers in any order and any number of times,
+//! also messages that were finished, also twice at once. The index shows any numbers as free,
+//! whether they are or not, and hides any. The request of a write or its answer gets lost, a
+//! handler dies at any point, the clock ticks at any time: a plan may be written long after
+//! it was made.
 //!
-//! **Taken together**, since coming in between changes nothing:
+//! **Merged into one step**, since nothing in between makes a difference:
 //! - Reading a row and deciding from it. A plan from an older row is refused by its
 //!   revision, and the handler then reads again.
-//! - Taking numbers and writing. What the index shows is anything at all times.
-//! - Announcing, and finishing the message. A reader keeps the highest announcement,
-//!   in whatever order they come.
-//! - A handler that begins again with a row that it reads, and one that is delivered
-//!   its message anew.
+//! - Taking numbers and writing. The index may show anything at any time.
+//! - Announcing, and finishing the message. A reader keeps the highest announcement, in
+//!   whatever order they come.
+//! - A handler that starts over with a row that it reads, and a redelivery of its message.
 //!
-//! **Left out**: the wait for a dry pool and its announcement `unavailable` (a dry
-//! event comes again), the bound on tries (a handler may give up at any time: it
-//! dies), rows that expire by TTL, refills and imports.
+//! **Left out**: the wait for a dry pool and its announcement `unavailable` (the event is
+//! redelivered), the limit on tries (a handler may die at any time), rows that expire by TTL,
+//! refills and imports.
 //!
-//! [`Without`] takes one safeguard out, to show that the model would notice.
+//! [`Without`] takes one safeguard out, to show that the model notices.
 #![expect(clippy::indexing_slicing, reason = "a model stops at the first surprise")]
 
 mod condition;
@@ -48,21 +48,21 @@ pub use crate::truth::{COOLDOWN, GRACE, Truth, Wrong};
 pub enum Without {
     /// A fact in the condition of this item of the transaction, by its name.
     Fact(Item, &'static str),
-    /// Nothing of a transaction is written where one condition does not hold.
+    /// A transaction writes nothing if one of its conditions fails.
     AllOrNothing,
-    /// A claimed number is free, also where its row still names the order.
+    /// A claimed number must be free, even if its row still names the order.
     OwnNumberIsFree,
-    /// A closed order stays so.
+    /// A closed order stays closed.
     Closed,
     /// Events of lower and equal versions do nothing.
     Version,
-    /// The event of a row that waits for a dry pool is not a duplicate.
+    /// A redelivery for a row that waits for numbers is not a duplicate.
     Waiting,
-    /// Numbers of the order's row are no candidates.
+    /// The numbers in the order's row are not drawn again.
     OwnNumbers,
-    /// What is released rests.
+    /// Released numbers cool down.
     Cooldown,
-    /// After a lost answer the order's row is read.
+    /// After a lost answer, the order's row is read.
     RowAfterLostAnswer,
     /// A message is finished after its announcement, not before.
     AnnouncedFirst,
@@ -72,92 +72,92 @@ pub enum Without {
     RouteExpiry,
 }
 
-/// The model: a world, and what it lacks.
+/// The model: the initial state, the events, and the safeguard that is taken out.
 #[derive(Debug)]
 pub struct Claims {
-    /// What the protocol lacks.
+    /// The safeguard that is taken out.
     pub without: Option<Without>,
-    /// The events, each a message on its queue from the beginning.
+    /// The events. Each is a message on its queue from the beginning.
     pub events: Vec<&'static Event>,
-    /// What the tables hold at the beginning.
+    /// The tables at the beginning.
     pub tables: Tables,
     /// The clock stops here.
     pub last_tick: u64,
-    /// So many messages are handled at a time.
+    /// How many messages are handled at the same time.
     pub handlers: usize,
 }
 
 /// An event of an order.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The order.
+    /// The order that it changes.
     pub order_id: OrderId,
-    /// The version.
+    /// Its place among the events of the order.
     pub version: u64,
-    /// What it asks.
+    /// The change that it asks for.
     pub request: OrderRequest<'static>,
 }
 
-/// A state of the world.
+/// A state of the whole system.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct World {
-    /// The time.
+pub struct SystemState {
+    /// The one clock of all handlers.
     pub now: Timestamp,
-    /// What is in the tables.
+    /// All rows.
     pub tables: Shared<Tables>,
-    /// Messages that were handled to their end, and deleted.
+    /// Messages that were handled and deleted. They may be delivered again.
     pub finished: BTreeSet<usize>,
-    /// Messages being handled.
+    /// The handlers of messages in progress.
     pub handlers: Vec<Handler>,
-    /// What checks remember.
+    /// The history that the properties need.
     pub truth: Shared<Truth>,
 }
 
-/// A part of a state that most steps leave as it is: shared, and hashed once.
+/// A part of a state that most steps do not change: shared between states, and hashed once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared<T>(Arc<T>, u64);
 
 /// The handling of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Handler {
-    /// The message: which event.
+    /// The index of the event.
     pub message: usize,
-    /// All that the handler knows.
+    /// The progress of the handler.
     pub attempt: Shared<Attempt<'static>>,
-    /// What comes next.
+    /// Its next step.
     pub phase: Phase,
-    /// Whether lost writes have taught it something.
+    /// Whether it knows of a conflict.
     pub taught: bool,
 }
 
-/// What a handler does next.
+/// The next step of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// It takes numbers, if it needs any, and writes.
     Write,
-    /// It decides again from the same row, and from writes that were lost.
+    /// It decides again, from the same row and the conflicts that it knows.
     Again,
 }
 
-/// A step, and the code that it stands for.
+/// A step, and the real code of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A second passes, or a minute.
+    /// A unit of time passes.
     Tick,
-    /// A queue delivers this message, be it for the first time or not, and its handler
-    /// decides, blind or from the order's row: `assign_numbers::handle`,
+    /// A queue delivers this message, for the first time or again, and its handler decides,
+    /// blind or from the order's row: `assign_numbers::handle`,
     /// `release_numbers::handle`, `masking_store::Orders::order`.
     Deliver(usize, bool),
     /// This handler decides again: the next turn of `order_events::apply`.
     Again(usize),
-    /// This handler takes numbers if it needs any (`Stock::take`), writes its plan and
-    /// announces if it is written (`order_events::apply`, `masking_store::Orders::commit`,
+    /// This handler takes numbers if it needs any (`Stock::take`), writes its plan, and
+    /// announces if that succeeds (`order_events::apply`, `masking_store::Orders::commit`,
     /// `order_events::Intake::announce`). No draw: the index showed too few.
     Write(usize, Option<Vec<Number>>),
-    /// The same, but the answer of the write is lost, or it dies before it announces.
+    /// The same, but the answer of the write is lost, or the handler dies before it announces.
     WriteInVain(usize, Option<Vec<Number>>),
-    /// The request of this handler's write is lost, or refused because others are at
-    /// the same rows; or it dies, or gives up.
+    /// The request of this handler's write is lost, or refused because of a conflict; or the
+    /// handler dies or gives up.
     Lose(usize, Option<Vec<Number>>),
 }
 
@@ -201,11 +201,11 @@ impl<T> Hash for Shared<T> {
 }
 
 impl Model for Claims {
-    type State = World;
+    type State = SystemState;
     type Action = Action;
 
-    fn init_states(&self) -> Vec<World> {
-        vec![World {
+    fn init_states(&self) -> Vec<SystemState> {
+        vec![SystemState {
             now: Timestamp::from_seconds(0),
             truth: Shared::new(Truth::new(&self.tables)),
             tables: Shared::new(self.tables.clone()),
@@ -214,17 +214,17 @@ impl Model for Claims {
         }]
     }
 
-    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.now.seconds() < self.last_tick {
+    fn actions(&self, state: &SystemState, actions: &mut Vec<Action>) {
+        if state.now.seconds() < self.last_tick {
             actions.push(Action::Tick);
         }
-        for (at, handler) in world.handlers.iter().enumerate() {
+        for (at, handler) in state.handlers.iter().enumerate() {
             actions.push(Action::Lose(at, None));
             if handler.phase == Phase::Again {
                 actions.push(Action::Again(at));
                 continue;
             }
-            for draw in self.draws(world, handler) {
+            for draw in self.draws(state, handler) {
                 actions.push(Action::Write(at, draw.clone()));
                 actions.push(Action::WriteInVain(at, draw.clone()));
                 if self.lacks(Without::RowAfterLostAnswer) {
@@ -232,7 +232,7 @@ impl Model for Claims {
                 }
             }
         }
-        if world.handlers.len() < self.handlers {
+        if state.handlers.len() < self.handlers {
             for (message, event) in self.events.iter().enumerate() {
                 // Only an assignment is first tried blind.
                 if matches!(event.request, OrderRequest::Assign(_)) {
@@ -243,40 +243,40 @@ impl Model for Claims {
         }
     }
 
-    fn next_state(&self, last: &World, action: Action) -> Option<World> {
-        let mut world = last.clone();
+    fn next_state(&self, last: &SystemState, action: Action) -> Option<SystemState> {
+        let mut state = last.clone();
         let next = match action {
             Action::Tick => {
-                world.now = world.now.after(1);
+                state.now = state.now.after(1);
                 None
             }
             Action::Deliver(message, blind) => {
                 let Event { order_id, version, request } = self.events[message];
                 let attempt = Attempt::new(order_id, *version, request, blind);
-                self.go_on(&mut world, message, attempt, false)
+                self.go_on(&mut state, message, attempt, false)
             }
             Action::Again(at) => {
-                let Handler { message, attempt, taught, .. } = world.handlers.remove(at);
-                self.go_on(&mut world, message, attempt.get(), taught)
+                let Handler { message, attempt, taught, .. } = state.handlers.remove(at);
+                self.go_on(&mut state, message, attempt.get(), taught)
             }
             Action::Write(at, draw) => {
-                let handler = world.handlers.remove(at);
-                self.write(&mut world, &handler, draw, true)
+                let handler = state.handlers.remove(at);
+                self.write(&mut state, &handler, draw, true)
             }
             Action::WriteInVain(at, draw) => {
-                let handler = world.handlers.remove(at);
-                self.write(&mut world, &handler, draw, false)
+                let handler = state.handlers.remove(at);
+                self.write(&mut state, &handler, draw, false)
             }
             Action::Lose(at, draw) => {
-                let handler = world.handlers.remove(at);
-                self.lose(&mut world, &handler, draw);
+                let handler = state.handlers.remove(at);
+                self.lose(&mut state, &handler, draw);
                 None
             }
         };
-        world.handlers.extend(next);
-        // Which of them began first makes no difference.
-        world.handlers.sort_by_key(|handler| handler.message);
-        (world != *last).then_some(world)
+        state.handlers.extend(next);
+        // The order of handlers makes no difference.
+        state.handlers.sort_by_key(|handler| handler.message);
+        (state != *last).then_some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

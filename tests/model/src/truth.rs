@@ -1,5 +1,5 @@
-//! What must hold of a world, judged by what orders' rows say and not by what the
-//! code meant; and the little that must be remembered for it.
+//! The properties of every state, judged by the rows of orders and not by the code's intent,
+//! and the history that they need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,34 +10,34 @@ use masking::{
 use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
 use stateright::Property;
 
-use crate::{Claims, Without, World};
+use crate::{Claims, SystemState, Without};
 
-/// How long a released number rests.
+/// The cool-down of a released number, in ticks.
 pub const COOLDOWN: u64 = 1;
-/// How long the routes of a completed order still connect.
+/// How long the routes of a completed order still connect, in ticks.
 pub const GRACE: u64 = 1;
 
-/// What the checks remember.
+/// The history that the properties need.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Truth {
-    /// Whose each number is by the orders' rows, and when it is free again.
+    /// The holder of each number by the orders' rows, and when it is free again.
     leases: BTreeMap<Number, (Option<OrderId>, Timestamp)>,
-    /// What a completed order held, and until when it still connects.
+    /// The last assigned row of each completed order, and the end of its grace.
     graces: BTreeMap<OrderId, (OrderRow, Timestamp)>,
-    /// What a reader of the announcements keeps of each order.
+    /// The announcement of each order that a reader keeps.
     heard: BTreeMap<OrderId, Announcement>,
-    /// The first step that did what no step may do.
+    /// The first violation.
     wrong: Option<Wrong>,
 }
 
-/// What no step may do.
+/// A violation: a step that no history may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wrong {
-    /// Give a closed order numbers, or open it again.
+    /// A closed order got numbers, or was opened again.
     Reopened,
-    /// Hand out a number or a route before it has rested, or a withdrawn number.
+    /// A number or a route was claimed during its cool-down, or a withdrawn number.
     TooSoon,
-    /// Announce what no row said, or of one version two things.
+    /// An announcement that no row supports, or two different ones for one version.
     NeverSaid,
 }
 
@@ -54,7 +54,7 @@ impl Truth {
         }
     }
 
-    /// Takes in that a plan of an earlier moment was written now, onto these tables.
+    /// Records that a plan, made at `planned_at`, was written now.
     pub(crate) fn written(
         &mut self,
         was: &Tables,
@@ -110,8 +110,7 @@ impl Truth {
         }
     }
 
-    /// Takes in that a handler announces what it believes to have written at a moment
-    /// onto this row.
+    /// Records an announcement of what a handler believes to have written to this row.
     pub(crate) fn say(&mut self, said: Announcement, row: &KnownRow, planned_at: Timestamp) {
         if row.order().map(|order| order.announcement(planned_at)).as_ref() != Some(&said) {
             self.wrong = self.wrong.or(Some(Wrong::NeverSaid));
@@ -119,7 +118,7 @@ impl Truth {
         self.hear(said);
     }
 
-    /// Takes in an announcement, as a reader does.
+    /// Records an announcement as a reader does.
     pub(crate) fn hear(&mut self, said: Announcement) {
         let (order_id, rank) = ranked(&said);
         match self.heard.get(order_id).map(|kept| (kept, ranked(kept).1)) {
@@ -134,8 +133,8 @@ impl Truth {
     }
 }
 
-/// The order of an announcement, and its rank among those of the order: a close is final,
-/// else the highest version holds, and of one version what was released.
+/// The order of an announcement, and its rank: a close is final, else the highest version
+/// counts, and of one version the release.
 fn ranked(said: &Announcement) -> (&OrderId, (bool, u64, bool)) {
     match said {
         Announcement::Released { order_id, version, reason } => {
@@ -158,19 +157,19 @@ fn holds(state: &State, number: &Number) -> bool {
     holding.participants.iter().any(|held| held.number == *number)
 }
 
-impl World {
-    /// The orders that nobody else may share a number with now, and what they hold.
+impl SystemState {
+    /// The live orders of exclusive pools, and their numbers.
     fn exclusive(&self) -> impl Iterator<Item = (&Order, &Holding)> {
         self.live().filter(|(_, holding)| is_exclusive(holding))
     }
 
-    /// The orders that hold numbers now, and what.
+    /// The live orders, and their numbers.
     fn live(&self) -> impl Iterator<Item = (&Order, &Holding)> {
         let rows = self.tables.orders.values();
         rows.filter_map(|row| Some((&*row.0, row.0.holding(self.now)?)))
     }
 
-    /// Whom each caller reaches on each number, and through which order's route.
+    /// The phone that each caller reaches on each number, and its route.
     fn calls<'a>(
         &'a self,
         model: &Claims,
@@ -191,7 +190,7 @@ impl World {
 }
 
 impl Claims {
-    /// The people that an order's events name; nobody where the order has none.
+    /// The people in an order's events.
     fn people<'a>(&'a self, order_id: &'a OrderId) -> impl Iterator<Item = &'a masking::Person> {
         let events = self.events.iter().filter(move |event| event.order_id == *order_id);
         events.flat_map(|event| match &event.request {
@@ -205,22 +204,22 @@ impl Claims {
         people.filter(|person| person.phone == *phone).map(|person| &person.caller).next()
     }
 
-    /// Whether the route is there from the beginning, of an order that has no events.
+    /// Whether the route is one of the initial rows, of an order without events.
     fn was_there(&self, row: &RouteRow) -> bool {
         self.events.iter().all(|event| event.order_id != row.order_id)
     }
 }
 
-/// Whether the numbers and routes of a live order are as its row says.
-fn agrees(model: &Claims, world: &World, order_id: &OrderId, holding: &Holding) -> bool {
+/// Whether the numbers and routes of a live order agree with its row.
+fn agrees(model: &Claims, state: &SystemState, order_id: &OrderId, holding: &Holding) -> bool {
     let (ends, free_at) = (holding.expires_at, holding.expires_at.after(COOLDOWN));
     let numbers = holding.participants.iter().all(|held| {
-        let row = &world.tables.numbers[&held.number];
+        let row = &state.tables.numbers[&held.number];
         !is_exclusive(holding)
             || row.order_id.as_ref() == Some(order_id) && row.available_at == free_at
     });
     let routes = holding.routes().all(|it| {
-        let row = world.tables.routes.get(&(it.number.clone(), it.caller.clone()));
+        let row = state.tables.routes.get(&(it.number.clone(), it.caller.clone()));
         row.is_some_and(|row| {
             row.order_id == *order_id
                 && row.connect_to.as_ref().and_then(|phone| model.caller(phone)) == Some(it.callee)
@@ -231,8 +230,8 @@ fn agrees(model: &Claims, world: &World, order_id: &OrderId, holding: &Holding) 
     numbers && routes
 }
 
-/// Whether an order is what all its events say, in whatever order they came: a close
-/// is final, else the highest version holds.
+/// Whether an order's row agrees with all its events: a close is final, else the highest
+/// version counts.
 fn is_as_told(model: &Claims, now: Timestamp, order: &Order) -> bool {
     let events = || model.events.iter().filter(|event| event.order_id == order.order_id);
     let last = events()
@@ -256,15 +255,15 @@ fn is_as_told(model: &Claims, now: Timestamp, order: &Order) -> bool {
 /// The properties, by name.
 pub(crate) fn properties() -> Vec<Property<Claims>> {
     vec![
-        Property::always("no number is held by two exclusive orders", |_, world: &World| {
+        Property::always("no number is held by two exclusive orders", |_, state: &SystemState| {
             let mut seen = BTreeSet::new();
-            let held = world.exclusive().flat_map(|(_, holding)| &holding.participants);
+            let held = state.exclusive().flat_map(|(_, holding)| &holding.participants);
             held.map(|held| &held.number).all(|number| seen.insert(number))
         }),
         Property::always(
             "nobody reaches a participant of another order",
-            |model, world: &World| {
-                world.calls(model).all(|((_, caller), row, connect_to)| {
+            |model, state: &SystemState| {
+                state.calls(model).all(|((_, caller), row, connect_to)| {
                     let mut people = model.people(&row.order_id);
                     let is_one_of_them = people.any(|person| person.caller == *caller);
                     let mut people = model.people(&row.order_id);
@@ -273,70 +272,76 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
                 })
             },
         ),
-        Property::always("only who is on an order connects through it", |model, world: &World| {
-            world.calls(model).all(|((number, caller), row, connect_to)| {
-                let holding = match world.tables.orders.get(&row.order_id) {
-                    Some(order) => order.0.holding(world.now).or_else(|| {
-                        let (before, end) = world.truth.graces.get(&row.order_id)?;
-                        before.0.holding(world.now).filter(|_| world.now < *end)
-                    }),
-                    None => None,
-                };
-                let callee = model.caller(&connect_to);
-                let is_route = holding.is_some_and(|holding| {
-                    holding.routes().any(|it| {
-                        (it.number, it.caller, it.shown_number)
-                            == (number, caller, &row.shown_number)
-                            && Some(it.callee) == callee
-                    })
-                });
-                model.was_there(row) || is_route
-            })
-        }),
-        Property::always("a closed order never gets numbers again", |_, world: &World| {
-            world.truth.wrong != Some(Wrong::Reopened)
+        Property::always(
+            "only who is on an order connects through it",
+            |model, state: &SystemState| {
+                state.calls(model).all(|((number, caller), row, connect_to)| {
+                    let holding = match state.tables.orders.get(&row.order_id) {
+                        Some(order) => order.0.holding(state.now).or_else(|| {
+                            let (before, end) = state.truth.graces.get(&row.order_id)?;
+                            before.0.holding(state.now).filter(|_| state.now < *end)
+                        }),
+                        None => None,
+                    };
+                    let callee = model.caller(&connect_to);
+                    let is_route = holding.is_some_and(|holding| {
+                        holding.routes().any(|it| {
+                            (it.number, it.caller, it.shown_number)
+                                == (number, caller, &row.shown_number)
+                                && Some(it.callee) == callee
+                        })
+                    });
+                    model.was_there(row) || is_route
+                })
+            },
+        ),
+        Property::always("a closed order never gets numbers again", |_, state: &SystemState| {
+            state.truth.wrong != Some(Wrong::Reopened)
         }),
         Property::always(
             "a live order's numbers and routes are as its row says",
-            |model, world: &World| {
-                world.live().all(|(order, holding)| agrees(model, world, &order.order_id, holding))
+            |model, state: &SystemState| {
+                state.live().all(|(order, holding)| agrees(model, state, &order.order_id, holding))
             },
         ),
-        Property::always("no number is lost, or free too soon", |_, world: &World| {
-            let mut numbers = world.tables.numbers.iter();
-            numbers.all(|(number, row)| row.available_at == world.truth.leases[number].1)
+        Property::always("no number is lost, or free too soon", |_, state: &SystemState| {
+            let mut numbers = state.tables.numbers.iter();
+            numbers.all(|(number, row)| row.available_at == state.truth.leases[number].1)
         }),
-        Property::always("nothing is handed out that has not rested", |_, world: &World| {
-            world.truth.wrong != Some(Wrong::TooSoon)
+        Property::always("nothing is handed out that has not rested", |_, state: &SystemState| {
+            state.truth.wrong != Some(Wrong::TooSoon)
         }),
-        Property::always("nothing is announced that no row said", |_, world: &World| {
-            world.truth.wrong != Some(Wrong::NeverSaid)
+        Property::always("nothing is announced that no row said", |_, state: &SystemState| {
+            state.truth.wrong != Some(Wrong::NeverSaid)
         }),
-        Property::always("at rest, the last state was announced", |model, world: &World| {
-            !world.at_rest(model)
-                || world.tables.orders.values().all(|row| {
-                    world.truth.heard.get(&row.0.order_id).is_some_and(|said| {
-                        *said == row.0.announcement(world.now)
-                            || row.0.holding(world.now).is_none()
+        Property::always("at rest, the last state was announced", |model, state: &SystemState| {
+            !state.at_rest(model)
+                || state.tables.orders.values().all(|row| {
+                    state.truth.heard.get(&row.0.order_id).is_some_and(|said| {
+                        *said == row.0.announcement(state.now)
+                            || row.0.holding(state.now).is_none()
                                 && *said == row.0.announcement(Timestamp::from_seconds(0))
                     })
                 })
         }),
-        Property::always("at rest, an order is what its events say", |model, world: &World| {
-            !world.at_rest(model)
-                || world.tables.orders.values().all(|row| is_as_told(model, world.now, &row.0))
+        Property::always(
+            "at rest, an order is what its events say",
+            |model, state: &SystemState| {
+                !state.at_rest(model)
+                    || state.tables.orders.values().all(|row| is_as_told(model, state.now, &row.0))
+            },
+        ),
+        Property::sometimes("all is at rest", |model, state: &SystemState| state.at_rest(model)),
+        Property::sometimes("an order waits for a dry pool", |_, state: &SystemState| {
+            state.live().any(|(_, holding)| holding.waiting)
         }),
-        Property::sometimes("all is at rest", |model, world: &World| world.at_rest(model)),
-        Property::sometimes("an order waits for a dry pool", |_, world: &World| {
-            world.live().any(|(_, holding)| holding.waiting)
-        }),
-        Property::sometimes("a number serves two orders at once", |_, world: &World| {
+        Property::sometimes("a number serves two orders at once", |_, state: &SystemState| {
             let mut seen = BTreeSet::new();
-            let held = world.live().flat_map(|(_, holding)| &holding.participants);
+            let held = state.live().flat_map(|(_, holding)| &holding.participants);
             !held.map(|held| &held.number).all(|number| seen.insert(number))
         }),
-        Property::sometimes("a number is of one order after another", |_, world: &World| {
-            let rows = || world.tables.orders.values();
+        Property::sometimes("a number is of one order after another", |_, state: &SystemState| {
+            let rows = || state.tables.orders.values();
             rows().any(|one| {
                 let State::Assigned(lapsed) = &one.0.state else { return false };
                 rows().any(|other| {

@@ -1,5 +1,5 @@
-//! The condition of each item of a transaction, fact by fact: with any one fact taken to
-//! hold always, or never, a scene on the tables ends otherwise than it should.
+//! The condition of each item of a transaction, fact by fact: if any one fact always holds, or
+//! never, some scene on the tables fails.
 
 use masking::{
     ClaimTerms, Closed, Commit, ExpectedRow, HeldNumber, Holding, Number, Order, OrderId,
@@ -11,22 +11,22 @@ use model::{Item, fact_name, without_fact};
 /// How long a route rests after its end.
 const MINUTE: u64 = 60;
 
-/// One item whose condition is weakened: which fact of it, and to what.
-pub(crate) type Weak = (Item, &'static str, bool);
+/// A weakened condition: its item, the fact, and whether the fact always holds or never.
+pub(crate) type Weakening = (Item, &'static str, bool);
 
-/// What a scene is played on.
+/// The tables of a scene.
 struct Stage {
     tables: Tables,
-    weak: Option<Weak>,
-    /// So that each write of an order's row is a later one.
+    weak: Option<Weakening>,
+    /// Grows, so that each write of an order's row is a later one.
     version: u64,
-    /// What ended otherwise than it should.
+    /// The writes that did not end as they should.
     otherwise: Vec<&'static str>,
 }
 
 impl Stage {
-    /// A stage with one number that is free.
-    fn new(weak: Option<Weak>) -> Self {
+    /// A stage with one free number.
+    fn new(weak: Option<Weakening>) -> Self {
         let row = NumberRow { available_at: at(0), order_id: None, in_circulation: true };
         let tables = Tables { numbers: [(number(), row)].into(), ..Tables::default() };
         Self { tables, weak, version: 0, otherwise: Vec::new() }
@@ -45,7 +45,7 @@ impl Stage {
         commit
     }
 
-    /// An order makes this write at that moment, which should be possible or not.
+    /// An order makes a write at `now`, which must succeed or fail.
     fn write(&mut self, possible: bool, order_id: &str, now: u64, write: Write, why: &'static str) {
         self.version += 1;
         let order = order(order_id, self.version, unassigned());
@@ -57,7 +57,7 @@ impl Stage {
         }
     }
 
-    /// An order's row is written, which should be possible or not.
+    /// An order's row is written, which must succeed or fail.
     fn row(&mut self, possible: bool, expects: ExpectedRow, order: &Order, why: &'static str) {
         let plan = Plan { expects, ttl: at(0), order: order.clone(), writes: Vec::new() };
         let found = self.tables.order(&order.order_id);
@@ -92,7 +92,7 @@ fn customer() -> PhoneHash {
     PhoneHash::from_stored("customer".to_owned())
 }
 
-/// The route of the customer to somebody, until then.
+/// A route of the customer, which ends at `until`.
 fn open(kept: bool, until: u64) -> Write {
     Write::OpenRoute {
         number: number(),
@@ -221,8 +221,8 @@ const SCENES: [fn(&mut Stage); 8] = [
     an_order_that_was_read_is_written_only_if_it_is_as_it_was,
 ];
 
-/// What ends otherwise than it should, in all scenes.
-fn play(weak: Option<Weak>) -> Vec<&'static str> {
+/// The writes of all scenes that did not end as they should.
+fn play(weak: Option<Weakening>) -> Vec<&'static str> {
     let played = SCENES.iter().flat_map(|scene| {
         let mut stage = Stage::new(weak);
         scene(&mut stage);
@@ -231,8 +231,8 @@ fn play(weak: Option<Weak>) -> Vec<&'static str> {
     played.collect()
 }
 
-/// Every fact of the condition of every item, to hold always and never.
-pub(crate) fn all_weak() -> Vec<Weak> {
+/// Every weakening: each fact of each item, once always true and once never.
+pub(crate) fn all_weak() -> Vec<Weakening> {
     let order_id = OrderId::parse("o-1").expect("an order id");
     let plan = |expects| Plan {
         expects,

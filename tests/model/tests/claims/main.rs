@@ -1,15 +1,14 @@
-//! The claim protocol holds in every history of a few small worlds, and with any one
-//! of its safeguards taken out it does not.
+//! The claim protocol holds in every history of a few small scenarios, and without any one of
+//! its safeguards it does not.
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
-    reason = "a test stops at the first surprise, and tells what it saw"
+    reason = "a test stops at the first surprise, and prints what it saw"
 )]
 
 mod conditions;
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use masking::{
     Allocation, AssignmentRequest, Closed, Number, OrderId, OrderRequest, Person, Phone, PhoneHash,
@@ -19,19 +18,17 @@ use masking_memory::{NumberRow, RouteRow, Tables};
 use model::{COOLDOWN, Claims, Event, GRACE, Item, Without};
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model as _};
 
-type World = fn(Option<Without>) -> Claims;
+type Scenario = fn(Option<Without>) -> Claims;
 
-fn pool(allocation: &str, cooldown: u64) -> Pool {
+/// A pool for states, which refer to it for an unknown time.
+fn pool(allocation: Allocation, cooldown: u64) -> &'static Pool {
+    let allocation = allocation.as_str();
     let pools = format!(
         r#"[{{"id":"p","allocation":"{allocation}","cooldown_seconds":{cooldown},"grace_seconds":{GRACE}}}]"#
     );
-    Pools::parse(&pools).expect("pools").named(None).expect("a pool").clone()
+    let pools = Pools::parse(&pools).expect("pools");
+    Box::leak(Box::new(pools)).named(None).expect("a pool")
 }
-
-static EXCLUSIVE: LazyLock<Pool> = LazyLock::new(|| pool("exclusive", COOLDOWN));
-static EXCLUSIVE_RESTLESS: LazyLock<Pool> = LazyLock::new(|| pool("exclusive", 0));
-static SHARED: LazyLock<Pool> = LazyLock::new(|| pool("shared", COOLDOWN));
-static SHARED_RESTLESS: LazyLock<Pool> = LazyLock::new(|| pool("shared", 0));
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -50,7 +47,7 @@ fn phone(last: u8) -> Phone {
 }
 
 fn caller(phone: &Phone) -> PhoneHash {
-    // Shorter than the real hash, which is the same to all that is checked here.
+    // Shorter than the real hash, which makes no difference here and keeps states small.
     PhoneHash::from_stored(phone.reveal().chars().rev().take(1).collect())
 }
 
@@ -68,7 +65,7 @@ impl Builder {
         Self { claims, allocation: Allocation::Exclusive }
     }
 
-    /// What the pool is from the next event on.
+    /// Sets the allocation of the pool from the next event on.
     fn pool_is(mut self, allocation: Allocation) -> Self {
         self.allocation = allocation;
         self
@@ -76,7 +73,7 @@ impl Builder {
 
     fn event(mut self, order: &str, version: u64, request: OrderRequest<'static>) -> Self {
         let event = Event { order_id: order_id(order), version, request };
-        // States refer to it, and live as long as they like.
+        // States refer to it for an unknown time.
         self.claims.events.push(Box::leak(Box::new(event)));
         self
     }
@@ -88,20 +85,15 @@ impl Builder {
                 phone: phone(last),
                 caller: caller(&phone(last)),
             });
-        let restless = self.claims.without == Some(Without::Cooldown);
-        let pool = match (self.allocation, restless) {
-            (Allocation::Exclusive, false) => &*EXCLUSIVE,
-            (Allocation::Exclusive, true) => &*EXCLUSIVE_RESTLESS,
-            (Allocation::Shared, false) => &*SHARED,
-            (Allocation::Shared, true) => &*SHARED_RESTLESS,
-        };
+        let lacks_cooldown = self.claims.without == Some(Without::Cooldown);
+        let pool = pool(self.allocation, if lacks_cooldown { 0 } else { COOLDOWN });
         let request =
             AssignmentRequest { pool, expires_at: Some(at(ends)), people: people.collect() };
         self.event(order, version, OrderRequest::Assign(request))
     }
 }
 
-/// One order: assigned, its agent replaced, taken off.
+/// One order: assigned, its agent replaced, unassigned.
 fn replacement(without: Option<Without>) -> Claims {
     Builder::new(without, 3, 3)
         .assign("one", 1, &[1, 2], 2)
@@ -110,7 +102,7 @@ fn replacement(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// One order whose lease runs out, and which is assigned again.
+/// One order that expires, and is assigned again.
 fn lapse(without: Option<Without>) -> Claims {
     Builder::new(without, 3, 4)
         .assign("one", 1, &[1, 2], 1)
@@ -119,8 +111,8 @@ fn lapse(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// An order that grows, and for which the pool may be dry. Its close has the lowest
-/// version, and is final all the same.
+/// An order that gets a third person, for whom the pool may be dry. Its close has the lowest
+/// version, and is final nevertheless.
 fn growth(without: Option<Without>) -> Claims {
     Builder::new(without, 2, 3)
         .assign("one", 2, &[1, 2], 2)
@@ -129,12 +121,12 @@ fn growth(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// One order that grows while the pool may be dry.
+/// One order that gets a third person while the pool may be dry.
 fn drought(without: Option<Without>) -> Claims {
     Builder::new(without, 2, 3).assign("one", 1, &[1, 2], 2).assign("one", 2, &[1, 3, 4], 3).claims
 }
 
-/// Two orders with one agent at three numbers: one lapses or is extended.
+/// Two orders with the same agent on three numbers. One expires or is extended.
 fn rivals(without: Option<Without>) -> Claims {
     Builder::new(without, 3, 3)
         .assign("one", 1, &[1, 2], 1)
@@ -143,8 +135,8 @@ fn rivals(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// Two orders with one agent at two numbers: what one frees or lets lapse, the other
-/// takes.
+/// Two orders with the same agent on two numbers. When one ends or expires, the other takes
+/// its numbers.
 fn succession(without: Option<Without>) -> Claims {
     Builder::new(without, 4, 2)
         .assign("one", 1, &[1, 2], 2)
@@ -153,8 +145,8 @@ fn succession(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// A pool that was shared before: one person has a route of an earlier order on each
-/// of two numbers. A third number was withdrawn.
+/// A pool that was shared before: one person has a route of an earlier order on each of two
+/// numbers. Another number was withdrawn.
 fn after_sharing(without: Option<Without>) -> Claims {
     let mut claims = Builder::new(without, 2, 4)
         .assign("one", 1, &[1, 2], 2)
@@ -174,7 +166,7 @@ fn after_sharing(without: Option<Without>) -> Claims {
     claims
 }
 
-/// Two orders with one agent share two numbers, until one is completed.
+/// Two orders with the same agent share two numbers until one is completed.
 fn sharing(without: Option<Without>) -> Claims {
     Builder::new(without, 4, 2)
         .pool_is(Allocation::Shared)
@@ -184,8 +176,8 @@ fn sharing(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// Two orders share three numbers, and the agent of the first joins the second, where
-/// a number may have to be exchanged.
+/// Two orders share three numbers. The agent of the first joins the second, where a number may
+/// have to be exchanged.
 fn exchange(without: Option<Without>) -> Claims {
     Builder::new(without, 1, 3)
         .pool_is(Allocation::Shared)
@@ -195,7 +187,7 @@ fn exchange(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// A pool that becomes shared while an order lives on it.
+/// A pool that becomes shared during an order.
 fn move_to_shared(without: Option<Without>) -> Claims {
     Builder::new(without, 2, 2)
         .assign("one", 1, &[1, 2], 2)
@@ -205,7 +197,7 @@ fn move_to_shared(without: Option<Without>) -> Claims {
         .claims
 }
 
-/// A pool that is shared no longer while an order lives on it.
+/// A pool that becomes exclusive during an order.
 fn move_to_exclusive(without: Option<Without>) -> Claims {
     Builder::new(without, 2, 3)
         .pool_is(Allocation::Shared)
@@ -221,10 +213,10 @@ const WAITS: &str = "an order waits for a dry pool";
 const PASSED_ON: &str = "a number is of one order after another";
 const SHARES: &str = "a number serves two orders at once";
 
-/// Goes through every history of a world: what must always hold does, and what the
-/// world is there for happens.
-fn check(world: World, shows: &[&'static str]) {
-    let checker = world(None)
+/// Explores every history of a scenario: each property always holds, and each of `shows`
+/// happens in some history.
+fn check(scenario: Scenario, shows: &[&'static str]) {
+    let checker = scenario(None)
         .checker()
         .threads(2)
         .finish_when(HasDiscoveries::AnyFailures)
@@ -241,59 +233,24 @@ fn check(world: World, shows: &[&'static str]) {
     eprintln!("{} states, {} steps", checker.unique_state_count(), checker.state_count());
 }
 
-#[test]
-fn it_holds_while_an_agent_is_replaced_and_taken_off() {
-    check(replacement, &[AT_REST]);
+macro_rules! holds {
+    ($($test:ident: $scenario:ident shows $($shown:ident),*;)*) => {
+        $(#[test] fn $test() { check($scenario, &[$($shown),*]); })*
+    };
 }
 
-#[test]
-fn it_holds_while_a_lease_runs_out_and_its_order_is_assigned_again() {
-    check(lapse, &[AT_REST]);
-}
-
-#[test]
-fn it_holds_while_an_order_grows_and_is_closed() {
-    check(growth, &[AT_REST, WAITS]);
-}
-
-#[test]
-fn it_holds_while_an_order_waits_for_a_dry_pool() {
-    check(drought, &[AT_REST, WAITS]);
-}
-
-#[test]
-fn it_holds_while_two_orders_want_the_same_numbers() {
-    check(rivals, &[AT_REST, PASSED_ON]);
-}
-
-#[test]
-fn it_holds_while_one_order_succeeds_another() {
-    check(succession, &[AT_REST, PASSED_ON]);
-}
-
-#[test]
-fn it_holds_where_routes_of_a_shared_pool_are_left() {
-    check(after_sharing, &[AT_REST]);
-}
-
-#[test]
-fn it_holds_while_orders_share_numbers() {
-    check(sharing, &[AT_REST, SHARES]);
-}
-
-#[test]
-fn it_holds_while_somebody_joins_who_has_a_route_on_the_number() {
-    check(exchange, &[AT_REST, SHARES]);
-}
-
-#[test]
-fn it_holds_while_a_pool_becomes_shared() {
-    check(move_to_shared, &[AT_REST, SHARES]);
-}
-
-#[test]
-fn it_holds_while_a_pool_is_shared_no_longer() {
-    check(move_to_exclusive, &[AT_REST, SHARES]);
+holds! {
+    it_holds_while_an_agent_is_replaced_and_taken_off: replacement shows AT_REST;
+    it_holds_while_a_lease_runs_out_and_its_order_is_assigned_again: lapse shows AT_REST;
+    it_holds_while_an_order_grows_and_is_closed: growth shows AT_REST, WAITS;
+    it_holds_while_an_order_waits_for_a_dry_pool: drought shows AT_REST, WAITS;
+    it_holds_while_two_orders_want_the_same_numbers: rivals shows AT_REST, PASSED_ON;
+    it_holds_while_one_order_succeeds_another: succession shows AT_REST, PASSED_ON;
+    it_holds_where_routes_of_a_shared_pool_are_left: after_sharing shows AT_REST;
+    it_holds_while_orders_share_numbers: sharing shows AT_REST, SHARES;
+    it_holds_while_somebody_joins_who_has_a_route_on_the_number: exchange shows AT_REST, SHARES;
+    it_holds_while_a_pool_becomes_shared: move_to_shared shows AT_REST, SHARES;
+    it_holds_while_a_pool_is_shared_no_longer: move_to_exclusive shows AT_REST, SHARES;
 }
 
 use Item as I;
@@ -309,8 +266,8 @@ const NEVER_SAID: &str = "nothing is announced that no row said";
 const UNTOLD: &str = "at rest, the last state was announced";
 const NOT_AS_TOLD: &str = "at rest, an order is what its events say";
 
-/// What a world shows that lacks a safeguard.
-const SHOWN: [(Without, World, &str); 35] = [
+/// A property that a scenario violates without a safeguard.
+const SHOWN: [(Without, Scenario, &str); 35] = [
     (W::Fact(I::FirstRow, "absent"), lapse, STRANGER),
     (W::Fact(I::FirstRow, "absent"), growth, REOPENED),
     (W::Fact(I::ReadRow, "at the revision"), replacement, STRANGER),
@@ -348,15 +305,15 @@ const SHOWN: [(Without, World, &str); 35] = [
     (W::Cooldown, sharing, DISAGREE),
 ];
 
-/// Facts of conditions that the worlds can't show, since all their orders have one pool.
-/// The scenes on the tables do.
+/// Facts that no scenario can violate, since all orders have the same pool. The scenes of
+/// `conditions` do.
 const NOT_SHOWN: [(Item, &str); 2] =
     [(I::BlindRow, "without a pool"), (I::BlindRow, "of the pool")];
 
 #[test]
 fn without_any_one_of_its_safeguards_it_does_not() {
-    for (without, world, not_so) in SHOWN {
-        let checker = world(Some(without))
+    for (without, scenario, not_so) in SHOWN {
+        let checker = scenario(Some(without))
             .checker()
             .finish_when(HasDiscoveries::AnyOf(BTreeSet::from([not_so])))
             .spawn_bfs()
