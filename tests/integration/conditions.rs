@@ -1,11 +1,11 @@
-//! The conditions of the writes to the numbers table that are no part of an order's
-//! transaction: a number comes, comes back and goes.
+//! The conditions of writes to the numbers table outside of an order's transaction: import,
+//! addition and withdrawal of a number.
 
 use masking::{
     Commit, ExpectedRow, Number, Order, OrderId, Plan, Pool, Pools, Provider, State, Timestamp,
     Unassigned, Write,
 };
-use masking_store::{Import, Numbers, Orders, TableNames, Withdrawal};
+use masking_store::{Import, Numbers, Orders, Withdrawal};
 use support::cloud::{self, Cloud};
 use support::wire::Clients;
 
@@ -16,17 +16,12 @@ struct Tables {
 }
 
 impl Tables {
-    /// Tables with one number, of the pool `a`.
+    /// Tables with one number, in the pool `a`.
     async fn new() -> Self {
         let client = Clients::of(&Cloud::on(cloud::Tables::from_template())).dynamodb;
-        let names = TableNames {
-            orders: "OrdersTable".to_owned(),
-            numbers: "NumbersTable".to_owned(),
-            routes: "RoutesTable".to_owned(),
-        };
         let tables = Self {
             numbers: Numbers::new(client.clone(), "NumbersTable"),
-            orders: Orders::new(client, names),
+            orders: Orders::new(client, crate::table_names()),
             pools: Pools::parse(r#"[{"id":"a","default":true},{"id":"b"}]"#).unwrap(),
         };
         assert_eq!(tables.import("a").await, Import::Added);
@@ -45,7 +40,7 @@ impl Tables {
         self.numbers.withdraw(&self.pool(pool).id, &number(), provider).await.unwrap()
     }
 
-    /// Has a new order claim the number until then, and says whether it could.
+    /// Whether a new order can claim the number at `now`. The claim holds until `until`.
     async fn could_claim(&self, now: u64, until: u64) -> bool {
         let order = Order {
             order_id: OrderId::parse("o-1").unwrap(),
@@ -73,15 +68,6 @@ fn number() -> Number {
 }
 
 #[tokio::test]
-async fn a_withdrawn_number_is_claimed_by_nobody_until_it_is_put_back() {
-    let tables = Tables::new().await;
-    assert_eq!(tables.withdraw("a", None).await, Withdrawal::Withdrawn);
-    assert!(!tables.could_claim(10, 100).await);
-    assert_eq!(tables.import("a").await, Import::PutBack);
-    assert!(tables.could_claim(10, 100).await);
-}
-
-#[tokio::test]
 async fn a_number_that_the_account_has_is_added_only_if_it_has_no_row() {
     let tables = Tables::new().await;
     assert!(tables.could_claim(10, 100).await);
@@ -99,7 +85,7 @@ async fn a_number_that_is_imported_again_keeps_its_row() {
     tables.numbers.add(&pool, &bought, "PN1", at(10)).await.unwrap();
     let before = tables.numbers.rows(std::slice::from_ref(&bought)).await.unwrap();
 
-    // The pool's shards may have grown since.
+    // The pool may have got more shards since then.
     let import = tables.numbers.import(tables.pool("a"), &bought, at(20)).await.unwrap();
     assert_eq!(import, Import::Known);
     assert_eq!(tables.numbers.rows(std::slice::from_ref(&bought)).await.unwrap(), before);
@@ -116,7 +102,7 @@ async fn a_number_of_one_pool_is_neither_imported_nor_withdrawn_by_another() {
 }
 
 #[tokio::test]
-async fn what_an_account_lost_is_withdrawn_only_from_its_pool_and_provider() {
+async fn a_number_that_the_account_lost_is_withdrawn_only_from_its_pool_and_provider() {
     let tables = Tables::new().await;
     for (pool, provider, withdrawal) in [
         ("b", Provider::Manual, Withdrawal::NotOfThePool),

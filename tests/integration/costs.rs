@@ -1,5 +1,5 @@
-//! What each step asks of the tables, and what DynamoDB charges for it: the figures
-//! that users pay for, so that a change that raises them is seen.
+//! The requests and units of each step: what users pay DynamoDB for. A change that raises them
+//! fails here.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,9 @@ use support::World;
 use support::cloud::Bill;
 use support::world::{EXOTEL_TOKEN, FIRST, SWITCH_TOKEN, assigned, event, number, numbers_in};
 
-use crate::people::{AGENT, CUSTOMER, STRANGER};
+use crate::people::{CUSTOMER, PAIR, STRANGER};
 
-const PAIR: [(&str, &str); 2] = [("customer", CUSTOMER), ("agent", AGENT)];
-
-/// A world with one shard, so that one query finds what there is.
+/// A world whose pool has one shard, so that one query finds all numbers.
 async fn world_with_numbers(count: u32) -> World {
     let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 1}]));
     world.given_numbers("id-jkt", 0..count).await;
@@ -46,8 +44,8 @@ async fn an_order_is_assigned_by_one_query_and_one_transaction_of_fourteen_units
 #[tokio::test]
 async fn a_batch_shares_one_query() {
     let world = world_with_numbers(200).await;
-    let told = world.when_assign_receives(&ten_orders(), FIRST).await;
-    assert_eq!(told.announced.len(), 10);
+    let handled = world.when_assign_receives(&ten_orders(), FIRST).await;
+    assert_eq!(handled.announced.len(), 10);
     let batch = world.take_bill();
     // A page of two hundred numbers: less than half a unit for each order.
     assert_eq!(batch, bill(&[("Query", 1), ("TransactWriteItems", 10)], 1.5, 140.0));
@@ -89,8 +87,8 @@ async fn an_assignment_that_comes_again_costs_one_refused_transaction() {
 #[tokio::test]
 async fn a_call_costs_one_read_unit_and_writes_nothing() {
     let world = world_with_numbers(4).await;
-    let told = world.when_told(&assigned("o-1", 1, &PAIR)).await;
-    let agent_number = &numbers_in(&told.announced[0])["agent"];
+    let handled = world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    let agent_number = &numbers_in(&handled.announced[0])["agent"];
     world.take_bill();
     let one_read = bill(&[("GetItem", 1)], 1.0, 0.0);
     let national = |number: &str| number.replacen("+62", "0", 1);
@@ -126,7 +124,7 @@ async fn an_order_of_a_shared_pool_writes_six_units_to_assign_and_six_to_release
     world.given_numbers("id-jkt", 0..200).await;
     world.take_bill();
     world.when_assign_receives(&ten_orders(), FIRST).await;
-    // The list of the pool's numbers, which the next batches do without.
+    // The query lists the pool's numbers. Later batches use the cached list.
     assert_eq!(world.take_bill(), bill(&[("Query", 1), ("TransactWriteItems", 10)], 1.5, 60.0));
     world.when_told(&assigned("o-10", 1, &PAIR)).await;
     assert_eq!(world.take_bill(), bill(&[("TransactWriteItems", 1)], 0.0, 6.0));

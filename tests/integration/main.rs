@@ -1,5 +1,5 @@
-//! Stories told through the real handlers, with real AWS clients, on an embedded
-//! DynamoDB. One module for each function, and one for what holds for all.
+//! Stories about the real handlers, with real AWS clients, on an embedded DynamoDB: a module
+//! for each function, and one for each subject that concerns several.
 
 #![expect(
     clippy::indexing_slicing,
@@ -19,6 +19,12 @@ mod release_numbers;
 mod resolve_call;
 mod shared_pools;
 mod store_and_memory;
+
+/// The tables of the template.
+fn table_names() -> masking_store::TableNames {
+    let [numbers, routes, orders] = support::cloud::TABLES.map(str::to_owned);
+    masking_store::TableNames { orders, numbers, routes }
+}
 
 /// The people of the stories.
 mod people {

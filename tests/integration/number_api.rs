@@ -1,4 +1,4 @@
-//! The number APIs of the providers, over real HTTP against a provider that can fail.
+//! The number APIs of the providers, over HTTP against a fake provider that can fail.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ const FIRST: &str = "+918000000001";
 const SECOND: &str = "+918000000002";
 const THIRD: &str = "+918000000003";
 
-/// Long enough for every answer that comes.
+/// A deadline that is late enough for every answer.
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
-/// Soon over, for answers that don't come.
+/// A deadline for requests without an answer.
 fn at_once() -> Instant {
     Instant::now() + Duration::from_millis(600)
 }
@@ -44,11 +44,10 @@ fn secret(provider: &FakeProvider) -> ProviderSecret {
     secret
 }
 
-/// Both providers, each with a stock of its own.
+/// Both providers, each with its own stock.
 async fn each_provider() -> [(FakeProvider, NumberApi); 2] {
     let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
-    let apis = [twilio(&first), exotel(&second)];
-    let [twilio, exotel] = apis;
+    let (twilio, exotel) = (twilio(&first), exotel(&second));
     [(first, twilio), (second, exotel)]
 }
 
@@ -56,7 +55,7 @@ fn number(text: &str) -> Number {
     text.parse().expect("a number")
 }
 
-/// Has a provider sell a number for a pool with everything that a pool may say.
+/// Buys a number for a pool that has every optional field.
 async fn buy(api: &NumberApi, text: &str, deadline: Instant) -> Result<Owned, BuyError> {
     let pools = r#"[{"id":"in-blr","country":"IN","address_sid":"AD1","bundle_sid":"BU1"}]"#;
     let pools = Pools::parse(pools).expect("valid pools");
@@ -85,6 +84,9 @@ fn is_status<T: std::fmt::Debug>(result: Result<T, ApiError>, expected: u16) {
 #[tokio::test]
 async fn lists_what_the_account_has_under_the_tag_and_nothing_else() {
     for (provider, api) in each_provider().await {
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert!(listing.is_complete() && listing.numbers.is_empty());
+
         provider.given_owned(FIRST, TAG);
         provider.given_owned(SECOND, "vn/in-blr-2");
         provider.given_owned(THIRD, TAG);
@@ -97,18 +99,10 @@ async fn lists_what_the_account_has_under_the_tag_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_account_without_numbers_is_a_complete_listing() {
-    for (_, api) in each_provider().await {
-        let listing = api.owned(TAG, soon()).await.expect("a listing");
-        assert!(listing.is_complete() && listing.numbers.is_empty());
-    }
-}
-
-#[tokio::test]
 async fn reads_a_list_of_many_pages_to_its_end() {
     for count in [6, 7, 8] {
         for (provider, api) in each_provider().await {
-            provider.given_page_size(2);
+            provider.stock().page_size = 2;
             for i in 0..count {
                 provider.given_owned(&format!("+9180000010{i:02}"), TAG);
             }
@@ -123,10 +117,10 @@ async fn reads_a_list_of_many_pages_to_its_end() {
 async fn a_list_whose_later_page_fails_is_not_complete() {
     for fault in [Fault::WebPage, Fault::Status(404, 1), Fault::Status(400, 1)] {
         for (provider, api) in each_provider().await {
-            provider.given_page_size(1);
+            provider.stock().page_size = 1;
             provider.given_owned(FIRST, TAG);
             provider.given_owned(SECOND, TAG);
-            // The first page comes; the fault meets the second.
+            // The first page succeeds, and the second fails.
             provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
             provider.fail_next(Call::List, fault.clone());
 
@@ -141,7 +135,7 @@ async fn a_list_whose_later_page_fails_is_not_complete() {
 async fn a_page_that_does_not_exist_after_a_short_one_is_the_end() {
     for status in [400, 404] {
         let provider = FakeProvider::start().await;
-        provider.given_page_size_is_echoed();
+        provider.stock().size_echoed = true;
         provider.given_owned(FIRST, TAG);
         provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
         provider.fail_next(Call::List, Fault::Status(status, 1));
@@ -158,14 +152,14 @@ async fn a_list_without_a_way_to_its_end_is_not_complete() {
     provider.given_owned(FIRST, TAG);
     let base = provider.base_url();
     for next in [
-        // In circles, to someone else, and to nowhere.
+        // In circles, to other hosts, and to no valid address.
         json!("/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers.json"),
         json!("https://elsewhere.example.com/2010-04-01/"),
         json!("//elsewhere.example.com/2010-04-01/"),
         json!(format!("{base}0/")),
         json!("http://["),
     ] {
-        provider.given_next_page(next.clone());
+        provider.stock().next_page = Some(next.clone());
         let listing = twilio(&provider).owned(TAG, soon()).await.expect("a listing");
         assert_eq!(sorted(&listing.numbers), [FIRST], "{next}");
         let problem = listing.cut_short.expect("it does not end").problem;
@@ -177,8 +171,8 @@ async fn a_list_without_a_way_to_its_end_is_not_complete() {
 async fn a_server_that_does_not_page_is_complete_if_the_page_is_not_full() {
     for (page_size, complete) in [(3, true), (2, false)] {
         let provider = FakeProvider::start().await;
-        provider.given_pages_are_ignored();
-        provider.given_page_size(page_size);
+        provider.stock().pages_ignored = true;
+        provider.stock().page_size = page_size;
         provider.given_owned(FIRST, TAG);
         provider.given_owned(SECOND, TAG);
 
@@ -191,8 +185,8 @@ async fn a_server_that_does_not_page_is_complete_if_the_page_is_not_full() {
 #[tokio::test]
 async fn a_page_shorter_than_claimed_is_not_taken_for_the_last() {
     let provider = FakeProvider::start().await;
-    provider.given_page_size_is_echoed();
-    provider.given_page_size(1);
+    provider.stock().size_echoed = true;
+    provider.stock().page_size = 1;
     provider.given_owned(FIRST, TAG);
     provider.given_owned(SECOND, TAG);
 
@@ -215,7 +209,7 @@ async fn a_number_that_can_not_be_read_leaves_the_listing_incomplete() {
 }
 
 #[tokio::test]
-async fn nonsense_is_an_error_and_never_an_empty_list() {
+async fn an_unreadable_answer_is_an_error_and_never_an_empty_list() {
     for fault in [Fault::WebPage, Fault::EmptyObject] {
         for (provider, api) in each_provider().await {
             provider.given_owned(FIRST, TAG);
@@ -232,7 +226,7 @@ async fn nonsense_is_an_error_and_never_an_empty_list() {
 }
 
 #[tokio::test]
-async fn asks_again_after_a_moment_when_the_provider_is_busy_or_unwell() {
+async fn tries_again_after_a_pause_when_the_provider_is_busy_or_fails() {
     for (provider, api) in each_provider().await {
         provider.given_owned(FIRST, TAG);
         provider.fail_next(Call::List, Fault::TooManyRequests(1));
@@ -246,7 +240,7 @@ async fn asks_again_after_a_moment_when_the_provider_is_busy_or_unwell() {
 }
 
 #[tokio::test]
-async fn gives_up_when_patience_would_outlast_the_deadline() {
+async fn gives_up_when_the_pause_would_outlast_the_deadline() {
     for (provider, api) in each_provider().await {
         provider.fail_next(Call::List, Fault::TooManyRequests(3600));
         let listing = timeout(Duration::from_secs(10), api.owned(TAG, soon())).await;
@@ -263,7 +257,7 @@ async fn gives_up_when_patience_would_outlast_the_deadline() {
 #[tokio::test]
 async fn refused_credentials_are_not_tried_again() {
     for (provider, api) in each_provider().await {
-        provider.given_password("another");
+        provider.stock().password = "another".to_owned();
         is_status(api.owned(TAG, soon()).await, 401);
         assert_eq!(provider.calls(Call::List).len(), 1);
     }
@@ -279,7 +273,7 @@ async fn a_token_can_be_rotated_without_a_pause() {
     let api = open(Provider::Twilio, &secret);
 
     api.owned(TAG, soon()).await.expect("the first is good");
-    provider.given_password("password-2");
+    provider.stock().password = "password-2".to_owned();
     api.owned(TAG, soon()).await.expect("the second is good");
     buy(&api, FIRST, soon()).await.expect("bought");
     assert_eq!(provider.orders(), [FIRST]);
@@ -305,7 +299,7 @@ async fn finds_numbers_of_the_country_and_kind() {
 }
 
 #[tokio::test]
-async fn buys_a_number_with_all_that_belongs_to_it_in_one_call() {
+async fn buys_a_number_with_tag_webhook_address_and_bundle_in_one_call() {
     let provider = FakeProvider::start().await;
     provider.given_available(&[FIRST]);
     let bought = buy(&twilio(&provider), FIRST, soon()).await.expect("bought");
@@ -320,25 +314,10 @@ async fn buys_a_number_with_all_that_belongs_to_it_in_one_call() {
 }
 
 #[tokio::test]
-async fn exotel_puts_a_bought_number_on_the_flow() {
-    let provider = FakeProvider::start().await;
-    provider.given_available(&[FIRST]);
-    let bought = buy(&exotel(&provider), FIRST, soon()).await.expect("bought");
-
-    let owned = provider.owned().remove(0);
-    assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
-    assert_eq!(owned.tag, TAG);
-    assert_eq!(
-        owned.voice_url,
-        "http://my.exotel.com/AC00000000000000000000000000000001/exoml/start_voice/42"
-    );
-}
-
-#[tokio::test]
-async fn a_number_that_someone_else_took_is_told_from_a_refusal() {
+async fn a_number_that_someone_else_took_is_distinguished_from_a_refusal() {
     for (provider, api) in each_provider().await {
         provider.given_available(&[FIRST, SECOND]);
-        provider.given_taken(FIRST);
+        provider.stock().sold.push(FIRST.to_owned());
         let taken = buy(&api, FIRST, soon()).await;
         assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
 
@@ -400,7 +379,7 @@ async fn a_purchase_that_failed_is_not_taken_for_one() {
             matches!(unknown, Err(BuyError::Unconfirmed { lookup: Some(_), .. })),
             "{unknown:?}"
         );
-        // It was bought after all: the next listing has it.
+        // The number was bought: the next listing has it.
         let listing = api.owned(TAG, soon()).await.expect("a listing");
         assert_eq!(sorted(&listing.numbers), [FIRST]);
     }
@@ -424,7 +403,7 @@ async fn nothing_is_ordered_when_there_is_no_time_or_no_connection() {
         assert!(matches!(late, Err(BuyError::Unconfirmed { lookup: None, .. })), "{late:?}");
         assert!(provider.orders().is_empty());
     }
-    // The port is one that nothing listens on.
+    // Nothing listens on this port.
     let part = json!({
         "account_sid": "AC1", "auth_tokens": ["a"], "base_url": "http://127.0.0.1:1",
     });

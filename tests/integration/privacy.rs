@@ -1,4 +1,4 @@
-//! Where a real phone may be, and where it may not.
+//! The places where a real phone may be, and those where it may not.
 
 use serde_json::{Value, json};
 use support::World;
@@ -19,15 +19,15 @@ fn assert_no_phone(what: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn only_live_routes_hold_a_phone_and_nothing_logged_or_announced_does() {
+async fn only_live_routes_hold_a_phone_and_no_log_or_announcement_does() {
     let world = World::new();
     world.given_numbers("id-jkt", 0..6).await;
     let pair = [("customer", CUSTOMER), ("agent", AGENT)];
     let announced = std::cell::RefCell::new(Vec::new());
     let tell = async |event: &Value| {
-        let told = world.when_told(event).await;
-        announced.borrow_mut().extend(told.announced.clone());
-        told
+        let handled = world.when_told(event).await;
+        announced.borrow_mut().extend(handled.announced.clone());
+        handled
     };
     let numbers = numbers_in(&tell(&assigned("o-1", 1, &pair)).await.announced[0]);
     tell(&assigned("o-1", 1, &pair)).await;
@@ -73,7 +73,7 @@ async fn a_phone_in_a_wrong_field_reaches_no_log_and_no_reason() {
     let mut bodies = Vec::new();
     for phone in [STRANGER, STRANGER.strip_prefix('+').unwrap()] {
         for field in ["type", "order_id", "version", "pool", "expires_at", "participants"] {
-            // What is wrong may be another field than the one with the phone.
+            // The refusal may name another field than the one with the phone.
             for break_too in [None, Some("version"), Some("participants")] {
                 let mut event = assigned("o-1", 1, &[("customer", CUSTOMER), ("agent", AGENT)]);
                 event[field] = phone.into();
@@ -93,10 +93,10 @@ async fn a_phone_in_a_wrong_field_reaches_no_log_and_no_reason() {
     }
     let mut reasons = Vec::new();
     for delivery in [FIRST, Delivery { count: 2, age: 5 }] {
-        let told = world.when_assign_receives(&bodies, delivery).await;
-        reasons.extend(told.refused);
-        let told = world.when_release_receives(&bodies, delivery).await;
-        reasons.extend(told.refused);
+        let handled = world.when_assign_receives(&bodies, delivery).await;
+        reasons.extend(handled.refused);
+        let handled = world.when_release_receives(&bodies, delivery).await;
+        reasons.extend(handled.refused);
     }
     for body in &bodies {
         reasons.extend(world.when_refill_receives(body).await.refused);

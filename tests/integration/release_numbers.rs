@@ -1,16 +1,36 @@
-//! What release-numbers does with events, in whatever order and however often.
+//! How release-numbers handles events, in any order and with duplicates.
 
 use serde_json::json;
 use support::World;
+use support::functions::NUMBER_EVENTS;
 use support::story::released;
-use support::world::{Told, assigned, event, numbers_in};
+use support::world::{Handled, assigned, event, numbers_in};
 
 use crate::people::{CUSTOMER, MERCHANT, OTHER_AGENT, PAIR};
 
-fn is_quiet(told: &Told) -> bool {
-    told.announced.is_empty() && told.refused.is_empty() && told.again == 0
+/// The events that end an order, with the reason in the announcement and the state of the row.
+const ENDS: [(&str, &str, &str); 3] = [
+    ("agent_unassigned", "unassigned", "unassigned"),
+    ("completed", "completed", "closed"),
+    ("cancelled", "cancelled", "closed"),
+];
+
+fn is_quiet(handled: &Handled) -> bool {
+    handled.announced.is_empty() && handled.refused.is_empty() && handled.again == 0
 }
 
+/// A world with a grace of 300 s and the order `o-1`, which ends in 6000 s, and the agent's
+/// number.
+async fn world_with_grace() -> (World, String) {
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]));
+    world.given_numbers("id-jkt", 0..2).await;
+    let mut assignment = assigned("o-1", 1, &PAIR);
+    assignment["expires_at"] = world.in_seconds(6000).into();
+    let numbers = numbers_in(&world.when_told(&assignment).await.announced[0]);
+    (world, numbers["agent"].clone())
+}
+
+/// A world with the order `o-1`, and the agent's number.
 async fn world_with_an_order() -> (World, String) {
     let world = World::new();
     world.given_numbers("id-jkt", 0..2).await;
@@ -20,24 +40,19 @@ async fn world_with_an_order() -> (World, String) {
 
 #[tokio::test]
 async fn an_order_that_ends_connects_nobody_and_its_numbers_rest_before_the_next() {
-    for (kind, reason, state) in [
-        ("agent_unassigned", "unassigned", "unassigned"),
-        ("completed", "completed", "closed"),
-        ("cancelled", "cancelled", "closed"),
-    ] {
+    for (kind, reason, state) in ENDS {
         let (world, agent_number) = world_with_an_order().await;
-        let told = world.when_told(&event(kind, "o-1", 3)).await;
-        assert_eq!(told.announced, [released("o-1", 3, reason)]);
+        let handled = world.when_told(&event(kind, "o-1", 3)).await;
+        assert_eq!(handled.announced, [released("o-1", 3, reason)]);
         assert_eq!(world.order("o-1").await["state"], state);
-        let answer = world.when_called(CUSTOMER, &agent_number).await.1;
-        assert_eq!(answer["reason"], "ended");
+        assert_eq!(world.decision(CUSTOMER, &agent_number).await, "ended");
 
         world.seconds_pass(599);
         assert!(world.free_numbers().await.is_empty(), "they cool down");
-        assert_eq!(world.when_called(CUSTOMER, &agent_number).await.1["reason"], "ended");
+        assert_eq!(world.decision(CUSTOMER, &agent_number).await, "ended");
         world.seconds_pass(1);
         assert_eq!(world.free_numbers().await.len(), 2);
-        assert_eq!(world.when_called(CUSTOMER, &agent_number).await.1["reason"], "no_route");
+        assert_eq!(world.decision(CUSTOMER, &agent_number).await, "no_route");
 
         let others = [("customer", MERCHANT), ("agent", OTHER_AGENT)];
         world.when_told(&assigned("o-2", 1, &others)).await;
@@ -47,28 +62,22 @@ async fn an_order_that_ends_connects_nobody_and_its_numbers_rest_before_the_next
 }
 
 #[tokio::test]
-async fn the_same_end_told_twice_is_announced_twice() {
-    for (kind, reason) in
-        [("agent_unassigned", "unassigned"), ("completed", "completed"), ("cancelled", "cancelled")]
-    {
+async fn a_duplicate_of_an_end_is_announced_again() {
+    for (kind, reason, _) in ENDS {
         let (world, _) = world_with_an_order().await;
         for _ in 0..2 {
-            let told = world.when_told(&event(kind, "o-1", 3)).await;
-            assert_eq!(told.announced, [released("o-1", 3, reason)]);
+            let handled = world.when_told(&event(kind, "o-1", 3)).await;
+            assert_eq!(handled.announced, [released("o-1", 3, reason)]);
         }
     }
 }
 
 #[tokio::test]
 async fn an_end_of_an_order_that_held_nothing_is_announced_and_remembered() {
-    for (kind, reason, state) in [
-        ("agent_unassigned", "unassigned", "unassigned"),
-        ("completed", "completed", "closed"),
-        ("cancelled", "cancelled", "closed"),
-    ] {
+    for (kind, reason, state) in ENDS {
         let world = World::new();
-        let told = world.when_told(&event(kind, "o-1", 3)).await;
-        assert_eq!(told.announced, [released("o-1", 3, reason)]);
+        let handled = world.when_told(&event(kind, "o-1", 3)).await;
+        assert_eq!(handled.announced, [released("o-1", 3, reason)]);
         assert_eq!(world.order("o-1").await["state"], state);
         assert_eq!(world.order("o-1").await["version"], "3");
     }
@@ -78,18 +87,18 @@ async fn an_end_of_an_order_that_held_nothing_is_announced_and_remembered() {
 async fn a_later_unassignment_of_an_unassigned_order_is_remembered() {
     let world = World::new();
     world.when_told(&event("agent_unassigned", "o-1", 3)).await;
-    let told = world.when_told(&event("agent_unassigned", "o-1", 5)).await;
-    assert_eq!(told.announced, [released("o-1", 5, "unassigned")]);
-    let told = world.when_told(&assigned("o-1", 4, &PAIR)).await;
-    assert!(is_quiet(&told), "{told:?}");
+    let handled = world.when_told(&event("agent_unassigned", "o-1", 5)).await;
+    assert_eq!(handled.announced, [released("o-1", 5, "unassigned")]);
+    let handled = world.when_told(&assigned("o-1", 4, &PAIR)).await;
+    assert!(is_quiet(&handled), "{handled:?}");
 }
 
 #[tokio::test]
 async fn an_unassignment_of_an_expired_order_is_remembered() {
     let (world, _) = world_with_an_order().await;
     world.seconds_pass(86_400);
-    let told = world.when_told(&event("agent_unassigned", "o-1", 3)).await;
-    assert_eq!(told.announced, [released("o-1", 3, "unassigned")]);
+    let handled = world.when_told(&event("agent_unassigned", "o-1", 3)).await;
+    assert_eq!(handled.announced, [released("o-1", 3, "unassigned")]);
     assert_eq!(world.order("o-1").await["state"], "unassigned");
 }
 
@@ -97,8 +106,8 @@ async fn an_unassignment_of_an_expired_order_is_remembered() {
 async fn an_unassignment_that_comes_too_late_is_ignored() {
     let (world, agent_number) = world_with_an_order().await;
     for version in [1, 2] {
-        let told = world.when_told(&event("agent_unassigned", "o-1", version)).await;
-        assert!(is_quiet(&told), "{told:?}");
+        let handled = world.when_told(&event("agent_unassigned", "o-1", version)).await;
+        assert!(is_quiet(&handled), "{handled:?}");
     }
     assert_eq!(world.when_called(CUSTOMER, &agent_number).await.1["decision"], "connect");
     let log = world.log();
@@ -110,8 +119,8 @@ async fn an_unassignment_that_comes_too_late_is_ignored() {
 async fn an_unassignment_of_a_closed_order_is_ignored() {
     let (world, _) = world_with_an_order().await;
     world.when_told(&event("completed", "o-1", 3)).await;
-    let told = world.when_told(&event("agent_unassigned", "o-1", 4)).await;
-    assert!(is_quiet(&told), "{told:?}");
+    let handled = world.when_told(&event("agent_unassigned", "o-1", 4)).await;
+    assert!(is_quiet(&handled), "{handled:?}");
     assert_eq!(world.order("o-1").await["state"], "closed");
 }
 
@@ -119,28 +128,25 @@ async fn an_unassignment_of_a_closed_order_is_ignored() {
 async fn closing_is_final_whatever_its_version() {
     for version in [1, 2, 3] {
         let (world, agent_number) = world_with_an_order().await;
-        let told = world.when_told(&event("cancelled", "o-1", version)).await;
+        let handled = world.when_told(&event("cancelled", "o-1", version)).await;
         let stored = version.max(2);
-        assert_eq!(told.announced, [released("o-1", stored, "cancelled")]);
-        assert_eq!(world.when_called(CUSTOMER, &agent_number).await.1["reason"], "ended");
+        assert_eq!(handled.announced, [released("o-1", stored, "cancelled")]);
+        assert_eq!(world.decision(CUSTOMER, &agent_number).await, "ended");
         assert!(is_quiet(&world.when_told(&assigned("o-1", 9, &PAIR)).await));
 
-        let told = world.when_told(&event("completed", "o-1", 8)).await;
-        assert_eq!(told.announced, [released("o-1", stored, "cancelled")], "what the row says");
+        let handled = world.when_told(&event("completed", "o-1", 8)).await;
+        assert_eq!(handled.announced, [released("o-1", stored, "cancelled")], "what the row says");
     }
 }
 
 #[tokio::test]
 async fn a_completed_order_connects_through_its_grace() {
-    let pools = json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]);
-    let world = World::with_pools(&pools);
-    world.given_numbers("id-jkt", 0..2).await;
-    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let (world, agent_number) = world_with_grace().await;
     world.when_told(&event("completed", "o-1", 2)).await;
     world.seconds_pass(299);
-    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["decision"], "connect");
+    assert_eq!(world.when_called(CUSTOMER, &agent_number).await.1["decision"], "connect");
     world.seconds_pass(1);
-    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
+    assert_eq!(world.decision(CUSTOMER, &agent_number).await, "ended");
     world.seconds_pass(599);
     assert!(world.free_numbers().await.is_empty());
     world.seconds_pass(1);
@@ -149,25 +155,18 @@ async fn a_completed_order_connects_through_its_grace() {
 
 #[tokio::test]
 async fn grace_does_not_outlast_the_orders_own_end() {
-    let pools = json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]);
-    let world = World::with_pools(&pools);
-    world.given_numbers("id-jkt", 0..2).await;
-    let mut assignment = assigned("o-1", 1, &PAIR);
-    assignment["expires_at"] = world.in_seconds(100).into();
-    let numbers = numbers_in(&world.when_told(&assignment).await.announced[0]);
+    let (world, agent_number) = world_with_grace().await;
+    world.seconds_pass(5900);
     world.when_told(&event("completed", "o-1", 2)).await;
     world.seconds_pass(100);
-    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
+    assert_eq!(world.decision(CUSTOMER, &agent_number).await, "ended");
 }
 
 #[tokio::test]
 async fn a_cancelled_order_has_no_grace() {
-    let pools = json!([{"id": "id-jkt", "min_free": 0, "grace_seconds": 300}]);
-    let world = World::with_pools(&pools);
-    world.given_numbers("id-jkt", 0..2).await;
-    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    let (world, agent_number) = world_with_grace().await;
     world.when_told(&event("cancelled", "o-1", 2)).await;
-    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["reason"], "ended");
+    assert_eq!(world.decision(CUSTOMER, &agent_number).await, "ended");
 }
 
 #[tokio::test]
@@ -177,10 +176,9 @@ async fn a_close_that_comes_after_others_took_the_numbers_touches_nothing_of_the
     let others = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
     let numbers = numbers_in(&world.when_told(&assigned("o-2", 1, &others)).await.announced[0]);
 
-    let told = world.when_told(&event("completed", "o-1", 3)).await;
-    assert_eq!(told.announced, [released("o-1", 3, "completed")]);
-    let answer = world.when_called(CUSTOMER, &numbers["agent"]).await.1;
-    assert_eq!(answer["connect_to"], OTHER_AGENT);
+    let handled = world.when_told(&event("completed", "o-1", 3)).await;
+    assert_eq!(handled.announced, [released("o-1", 3, "completed")]);
+    assert_eq!(world.decision(CUSTOMER, &numbers["agent"]).await, OTHER_AGENT);
     assert!(world.free_numbers().await.is_empty());
 }
 
@@ -188,21 +186,20 @@ async fn a_close_that_comes_after_others_took_the_numbers_touches_nothing_of_the
 async fn a_close_that_finds_a_route_of_its_own_to_be_another_orders_ends_the_rest() {
     let (world, agent_number) = world_with_an_order().await;
     world.seconds_pass(86_400 + 600);
-    // Whichever number each is given, the customer comes to dial the same one again.
+    // Make the customer dial the same number again, whichever number each person got.
     let others = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
     let numbers = numbers_in(&world.when_told(&assigned("o-2", 1, &others)).await.announced[0]);
     if numbers["agent"] != agent_number {
         let swapped = [("customer", OTHER_AGENT), ("agent", CUSTOMER)];
         world.when_told(&assigned("o-2", 2, &swapped)).await;
     }
-    let told = world.when_told(&event("completed", "o-1", 3)).await;
-    assert_eq!((told.announced, told.again), (vec![released("o-1", 3, "completed")], 0));
-    let answer = world.when_called(CUSTOMER, &agent_number).await.1;
-    assert_eq!(answer["connect_to"], OTHER_AGENT);
+    let handled = world.when_told(&event("completed", "o-1", 3)).await;
+    assert_eq!((handled.announced, handled.again), (vec![released("o-1", 3, "completed")], 0));
+    assert_eq!(world.decision(CUSTOMER, &agent_number).await, OTHER_AGENT);
 }
 
 #[tokio::test]
-async fn what_a_route_no_longer_needs_to_know_is_gone_from_it() {
+async fn an_ended_route_holds_no_phone() {
     for (kind, late) in
         [("agent_unassigned", 0), ("completed", 0), ("cancelled", 0), ("completed", 90_000)]
     {
@@ -243,24 +240,24 @@ async fn a_bad_record_is_refused_by_its_field() {
             "order_id: must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'",
         ),
     ] {
-        let told = world.when_release_receives(&[body], support::world::FIRST).await;
-        assert_eq!((told.refused, told.again), (vec![reason.to_owned()], 0));
+        let handled = world.when_release_receives(&[body], support::world::FIRST).await;
+        assert_eq!((handled.refused, handled.again), (vec![reason.to_owned()], 0));
     }
 }
 
 #[tokio::test]
-async fn an_event_comes_again_while_the_tables_do_not_answer() {
+async fn an_event_is_redelivered_while_the_tables_do_not_answer() {
     let world = World::without_tables();
-    let told = world.when_told(&event("completed", "o-1", 1)).await;
-    assert_eq!((told.announced.len(), told.again, told.waits), (0, 1, vec![5]));
+    let handled = world.when_told(&event("completed", "o-1", 1)).await;
+    assert_eq!((handled.announced.len(), handled.again, handled.waits), (0, 1, vec![5]));
 }
 
 #[tokio::test]
 async fn an_announcement_that_can_not_be_sent_is_sent_with_the_next_delivery() {
     let (world, _) = world_with_an_order().await;
-    world.given_announcements_fail(true);
+    world.cloud.queues.given_refuses(NUMBER_EVENTS, true);
     assert_eq!(world.when_told(&event("completed", "o-1", 3)).await.again, 1);
-    world.given_announcements_fail(false);
-    let told = world.when_told(&event("completed", "o-1", 3)).await;
-    assert_eq!(told.announced, [released("o-1", 3, "completed")]);
+    world.cloud.queues.given_refuses(NUMBER_EVENTS, false);
+    let handled = world.when_told(&event("completed", "o-1", 3)).await;
+    assert_eq!(handled.announced, [released("o-1", 3, "completed")]);
 }

@@ -1,6 +1,6 @@
-//! The tables on DynamoDB and the tables in memory are the same to whoever writes plans:
-//! from any rows, any plan ends in the same way and leaves the same rows. So what the
-//! model and the planner find on the one holds for the other.
+//! The tables on DynamoDB and the tables in memory behave alike: from any rows, any plan has
+//! the same result and leaves the same rows. So the results of the model and of the planner
+//! hold on DynamoDB too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use masking::{
     Order, OrderId, PhoneHash, Plan, PoolId, Role, State, Timestamp, Unassigned, Write,
 };
 use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
-use masking_store::{Orders, TableNames};
+use masking_store::Orders;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::cloud::{self, Cloud};
 use support::rows::text;
 use support::wire::Clients;
 
-/// Few of each, so that what a plan expects and what there is often meet.
+/// Few values of each, so that plans often fit the rows.
 const ORDERS: [&str; 2] = ["o-1", "o-2"];
 const POOLS: [&str; 2] = ["a", "b"];
 const NUMBERS: [&str; 3] = ["+622150001", "+622150002", "+622150003"];
@@ -25,7 +25,7 @@ const PHONES: [&str; 2] = ["+6281211112222", "+6281333334444"];
 const CALLERS: [&str; 2] = ["one", "other"];
 const MOMENTS: std::ops::Range<u64> = 0..4;
 
-/// A row of routes: its key, and what it holds.
+/// A route: its key and its row.
 type RouteEntry = ((Number, PhoneHash), RouteRow);
 
 fn order_id() -> impl Strategy<Value = OrderId> {
@@ -122,7 +122,7 @@ fn tables() -> impl Strategy<Value = Tables> {
     })
 }
 
-/// Any write, also one that no change would make.
+/// Any write, also one that no plan of the product contains.
 fn write() -> impl Strategy<Value = Write> {
     let of_number = || (number(), moment());
     let opened = (number(), caller(), phone(), number(), moment(), moment(), any::<bool>());
@@ -188,7 +188,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 fn import(dynamodb: &cloud::Tables, tables: &Tables) {
     let text = |it: &str| json!({"S": it});
     let seconds = |it: Timestamp| json!({"N": it.seconds().to_string()});
-    // Attributes that are not there are left out.
+    // A null stands for an absent attribute.
     let row = |fields: Value| {
         let fields = fields.as_object().unwrap().clone();
         fields.into_iter().filter(|(_, value)| !value.is_null()).collect::<Value>()
@@ -220,7 +220,7 @@ fn import(dynamodb: &cloud::Tables, tables: &Tables) {
     );
 }
 
-/// Brings an order's row to what it is to be, by as many writes as its revision says.
+/// Writes an order's row as often as its revision says.
 async fn write_order(orders: &Orders, order: &Order) {
     for revision in 1..=order.revision {
         let expects = match revision {
@@ -233,7 +233,7 @@ async fn write_order(orders: &Orders, order: &Order) {
     }
 }
 
-/// What DynamoDB holds, as rows in memory.
+/// The rows of DynamoDB, as rows in memory.
 async fn export(dynamodb: &cloud::Tables, orders: &Orders) -> Tables {
     let mut tables = Tables::default();
     let order_id = OrderId::parse("o-1").unwrap();
@@ -268,15 +268,10 @@ async fn export(dynamodb: &cloud::Tables, orders: &Orders) -> Tables {
     tables
 }
 
-/// Writes a plan on both, and compares.
+/// Writes a plan to both, and compares the results.
 async fn compare(mut tables: Tables, plan: &Plan, now: Timestamp) -> Commit {
     let cloud = Cloud::on(cloud::Tables::from_template());
-    let names = TableNames {
-        orders: "OrdersTable".to_owned(),
-        numbers: "NumbersTable".to_owned(),
-        routes: "RoutesTable".to_owned(),
-    };
-    let orders = Orders::new(Clients::of(&cloud).dynamodb, names);
+    let orders = Orders::new(Clients::of(&cloud).dynamodb, crate::table_names());
     import(&cloud.tables, &tables);
     for row in tables.orders.values() {
         write_order(&orders, &row.0).await;
@@ -290,7 +285,7 @@ async fn compare(mut tables: Tables, plan: &Plan, now: Timestamp) -> Commit {
 }
 
 #[test]
-fn any_plan_ends_the_same_on_dynamodb_and_in_memory_and_leaves_the_same_rows() {
+fn any_plan_has_the_same_result_on_dynamodb_and_in_memory_and_leaves_the_same_rows() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ended = std::cell::RefCell::new(BTreeMap::<&str, u32>::new());
     proptest!(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() },
@@ -305,7 +300,7 @@ fn any_plan_ends_the_same_on_dynamodb_and_in_memory_and_leaves_the_same_rows() {
         };
         *ended.borrow_mut().entry(word).or_default() += 1;
     });
-    // Each way in which a plan can end came up.
+    // The cases had every result that a plan can have.
     let ended = ended.into_inner();
     assert_eq!(
         ended.keys().collect::<Vec<_>>(),

@@ -17,9 +17,9 @@ use super::cases::{Stage, assert_no_phone, check, phones_in};
 use super::inputs::{anything_or, like, mutated, phone, text};
 use crate::people::{AGENT, CUSTOMER};
 
-/// What came with a request, as the API hands it on.
+/// The parts of a request that a caller chooses.
 #[derive(Clone, Debug)]
-struct Asked {
+struct ApiRequest {
     query: String,
     body: Vec<u8>,
     base64: bool,
@@ -34,7 +34,7 @@ fn header_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// Queries as they are on the wire, where what is no part of a URL is escaped.
+/// Encoded queries, as they are on the wire.
 fn query() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         1 => text(),
@@ -47,10 +47,10 @@ fn query() -> impl Strategy<Value = String> {
     prop_oneof![3 => pairs, 1 => like("[!$-;=?-~]{0,60}")]
 }
 
-fn asked(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Asked> {
+fn request(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = ApiRequest> {
     let names = select(vec!["user-agent", "cookie", "content-length", "x-forwarded-for"]);
     (query(), body, any::<bool>(), vec((names, header_text()), 0..3)).prop_map(
-        |(query, body, base64, headers)| Asked {
+        |(query, body, base64, headers)| ApiRequest {
             base64: base64 || std::str::from_utf8(&body).is_err(),
             query,
             body,
@@ -59,8 +59,8 @@ fn asked(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Asked> {
     )
 }
 
-impl Asked {
-    /// The event of the HTTP API for it.
+impl ApiRequest {
+    /// The event of the HTTP API.
     fn event(&self, route: Route, path: &str) -> Value {
         let mut event = route.recorded();
         event["rawPath"] = path.into();
@@ -90,8 +90,8 @@ fn call_stages() -> [Stage; 2] {
     [Stage::new(with_an_order), Stage::new(async { World::without_tables() })]
 }
 
-/// Asks in both worlds; the property gets the statuses and bodies of the two, and
-/// nothing that came with the request may be in the log.
+/// Sends a request in both worlds. Checks that the log has no phone of `given`, the input, and
+/// returns both statuses and bodies.
 fn ask(stages: &[Stage; 2], event: &Value, given: &str) -> [(u16, String); 2] {
     stages.each_ref().map(|stage| {
         let mut answer = (0, String::new());
@@ -106,40 +106,44 @@ fn ask(stages: &[Stage; 2], event: &Value, given: &str) -> [(u16, String); 2] {
 }
 
 #[test]
-fn whatever_a_switch_asks_it_is_answered_in_json() {
+fn any_request_of_a_switch_is_answered_in_json() {
     let stages = call_stages();
     let right = (phone(), phone(), text()).prop_map(
         |(caller, called, id)| json!({"caller": caller, "called": called, "call_id": id}),
     );
     let body = anything_or(mutated(right, 0..=2)).prop_map(String::into_bytes);
     let body = prop_oneof![5 => body, 1 => vec(any::<u8>(), 0..60)];
-    check(80, (asked(body), proptest::option::weighted(0.2, header_text())), |(asked, token)| {
-        let mut event = asked.event(Route::Switch, "/calls/resolve");
-        if let Some(token) = &token {
-            event["headers"]["authorization"] = token.as_str().into();
-        }
-        let given = String::from_utf8_lossy(&asked.body).into_owned();
-        let [with_tables, without] = ask(&stages, &event, &given);
-        for ((status, answer), expected) in
-            [(with_tables, [200, 400, 400]), (without, [200, 400, 503])]
-        {
-            let answer: Value = serde_json::from_str(&answer).unwrap();
-            if token.is_some() {
-                assert_eq!((status, answer), (403, json!({"error": "forbidden"})));
-            } else {
-                assert!(expected.contains(&status), "{status} {answer}");
-                assert_eq!(status == 400, answer["error"].is_string());
-                assert_eq!(status == 503, answer["reason"] == "unavailable");
-                if status == 400 {
-                    assert_no_phone(&given, &answer.to_string());
+    check(
+        80,
+        (request(body), proptest::option::weighted(0.2, header_text())),
+        |(request, token)| {
+            let mut event = request.event(Route::Switch, "/calls/resolve");
+            if let Some(token) = &token {
+                event["headers"]["authorization"] = token.as_str().into();
+            }
+            let given = String::from_utf8_lossy(&request.body).into_owned();
+            let [with_tables, without] = ask(&stages, &event, &given);
+            for ((status, answer), expected) in
+                [(with_tables, [200, 400, 400]), (without, [200, 400, 503])]
+            {
+                let answer: Value = serde_json::from_str(&answer).unwrap();
+                if token.is_some() {
+                    assert_eq!((status, answer), (403, json!({"error": "forbidden"})));
+                } else {
+                    assert!(expected.contains(&status), "{status} {answer}");
+                    assert_eq!(status == 400, answer["error"].is_string());
+                    assert_eq!(status == 503, answer["reason"] == "unavailable");
+                    if status == 400 {
+                        assert_no_phone(&given, &answer.to_string());
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 #[test]
-fn whatever_twilio_signs_is_answered_and_whatever_it_did_not_is_not() {
+fn a_request_of_twilio_is_answered_if_and_only_if_it_is_signed() {
     let stages = call_stages();
     let name = prop_oneof![
         1 => text(),
@@ -151,21 +155,21 @@ fn whatever_twilio_signs_is_answered_and_whatever_it_did_not_is_not() {
     });
     let body = prop_oneof![5 => body, 1 => vec(any::<u8>(), 0..60)];
     let header = proptest::option::weighted(0.3, header_text()).boxed();
-    check(120, (asked(body), header.clone(), header), |(asked, signature, content_type)| {
-        let mut event = asked.event(Route::Twilio, "/calls/twilio");
+    check(120, (request(body), header.clone(), header), |(request, signature, content_type)| {
+        let mut event = request.event(Route::Twilio, "/calls/twilio");
         let mut url = "https://calls.example.com/calls/twilio".to_owned();
-        if !asked.query.is_empty() {
-            write!(url, "?{}", asked.query).unwrap();
+        if !request.query.is_empty() {
+            write!(url, "?{}", request.query).unwrap();
         }
         let form: BTreeSet<(String, String)> =
-            form_urlencoded::parse(&asked.body).into_owned().collect();
+            form_urlencoded::parse(&request.body).into_owned().collect();
         let form: Vec<(&str, &str)> = form.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let right = support::twilio::signature(TWILIO_TOKEN, &url, &form);
         event["headers"]["x-twilio-signature"] = signature.as_deref().unwrap_or(&right).into();
         if let Some(content_type) = &content_type {
             event["headers"]["content-type"] = content_type.as_str().into();
         }
-        // A header that is no ASCII is as good as none.
+        // A header that is not ASCII counts as absent.
         let signed = signature.as_ref().is_none_or(|it| it.is_ascii());
         let expected = match (&signature, &content_type) {
             (_, Some(_)) if signed => 400,
@@ -183,14 +187,14 @@ fn whatever_twilio_signs_is_answered_and_whatever_it_did_not_is_not() {
 }
 
 #[test]
-fn whatever_exotel_asks_is_answered_if_it_has_the_token() {
+fn a_request_of_exotel_is_answered_if_and_only_if_it_has_the_token() {
     let stages = call_stages();
     let path_text = text().prop_map(|text| text.chars().take(300).collect::<String>());
     let token = prop_oneof![3 => Just(EXOTEL_TOKEN.to_owned()), 1 => path_text];
-    check(120, (asked(Just(Vec::new())), token), |(asked, token)| {
-        let event = asked.event(Route::Exotel, &format!("/calls/exotel/{token}"));
+    check(120, (request(Just(Vec::new())), token), |(request, token)| {
+        let event = request.event(Route::Exotel, &format!("/calls/exotel/{token}"));
         let expected = if token == EXOTEL_TOKEN { 200 } else { 403 };
-        let values = form_urlencoded::parse(asked.query.as_bytes()).map(|(_, value)| value);
+        let values = form_urlencoded::parse(request.query.as_bytes()).map(|(_, value)| value);
         let given = values.collect::<Vec<_>>().join(" ");
         for (status, answer) in ask(&stages, &event, &given) {
             let answer: Value = serde_json::from_str(&answer).unwrap();

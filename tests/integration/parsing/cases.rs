@@ -1,5 +1,4 @@
-//! How properties are tried: on many cases, in worlds that serve for all of them, and with
-//! an eye on what is told about each.
+//! Runs properties on many cases, in worlds that all cases share.
 #![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
@@ -13,22 +12,22 @@ use support::World;
 use support::cloud::TABLES;
 use support::rows::{Row, text};
 
-/// Tries a property on so many cases, times what `PROPTEST_CASES` asks for.
+/// Runs a property on this number of cases, multiplied as `PROPTEST_CASES` says.
 #[track_caller]
 pub(crate) fn check<S: Strategy<Value: Debug>>(
     cases: u32,
     cases_of: S,
     property: impl Fn(S::Value),
 ) {
-    let asked_for = Config::default();
+    let default = Config::default();
     let config = Config {
-        cases: cases.saturating_mul(asked_for.cases).div_ceil(256),
+        cases: cases.saturating_mul(default.cases).div_ceil(256),
         failure_persistence: None,
-        rng_seed: match asked_for.rng_seed {
+        rng_seed: match default.rng_seed {
             RngSeed::Random => RngSeed::Fixed(1),
             seed @ RngSeed::Fixed(_) => seed,
         },
-        ..asked_for
+        ..default
     };
     let tried = TestRunner::new(config).run(&cases_of, |case| {
         property(case);
@@ -39,7 +38,7 @@ pub(crate) fn check<S: Strategy<Value: Debug>>(
     }
 }
 
-/// A world that many cases are tried in, one after the other.
+/// A world for many cases, one after the other.
 pub(crate) struct Stage {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) world: World,
@@ -70,7 +69,7 @@ impl Stage {
         })
     }
 
-    /// Does something, and returns what was logged meanwhile.
+    /// Does something, and returns the log of it.
     pub(crate) fn log_of(&self, act: impl FnOnce()) -> String {
         let before = self.world.log().len();
         act();
@@ -78,34 +77,30 @@ impl Stage {
     }
 }
 
-/// The runs of seven digits and more in a text: what could be a phone.
+/// The runs of seven digits and more in a text, which could be phones.
 pub(crate) fn phones_in(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_numeric()).filter(|digits| 7 <= digits.chars().count())
 }
 
 #[track_caller]
-pub(crate) fn assert_no_phone(given: &str, told: &str) {
+pub(crate) fn assert_no_phone(given: &str, shown: &str) {
     for digits in phones_in(given) {
-        assert!(!told.contains(digits), "{digits} comes back in {told}");
+        assert!(!shown.contains(digits), "{digits} comes back in {shown}");
     }
 }
 
-/// Whether this is one of the names, where `[]` stands for any place in a list.
+/// Whether this is one of the names, in which `[]` stands for any index.
 pub(crate) fn is_field(field: &str, names: &[&str]) -> bool {
-    let places_left_out: String = field
-        .split('[')
-        .map(|it| it.trim_start_matches(|c: char| c.is_ascii_digit()))
-        .fold(String::new(), |mut all, it| {
-            if !all.is_empty() {
-                all.push('[');
-            }
-            all.push_str(it);
-            all
-        });
-    names.contains(&places_left_out.as_str())
+    let mut parts = field.split('[');
+    let mut bare = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        bare.push('[');
+        bare.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    names.contains(&bare.as_str())
 }
 
-/// Asks on the route of the request's path.
+/// The result of the webhook of the request's path.
 pub(crate) fn admitted(
     method: &Method,
     request: &Request<'_>,

@@ -1,4 +1,4 @@
-//! Order events, in messages and with the attributes that SQS gives these.
+//! Order events, and the attributes of their messages.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ fn people() -> impl Strategy<Value = Vec<(String, String)>> {
         })
 }
 
-/// An event as it is written, and what it says.
+/// A valid event: its JSON, and its parsed form.
 fn right_event() -> impl Strategy<Value = (Value, OrderEvent)> {
     let kind = prop_oneof![
         1 => proptest::option::of(like("[a-z0-9-]{1,32}")).prop_map(|pool| {
@@ -66,7 +66,7 @@ fn assignment(
     (event, EventKind::AgentAssigned(Assignment { pool, expires_at, participants }))
 }
 
-/// An event of an order of the pool that the world has.
+/// An event with one to three mutations.
 fn nearly_right_event() -> impl Strategy<Value = String> {
     mutated(right_event().prop_map(|(event, _)| event), 1..=3)
 }
@@ -95,7 +95,7 @@ fn an_event_is_read_as_it_was_written() {
 fn an_event_may_be_written_in_any_way_and_hold_more_than_is_known() {
     let more = (key(), any_json(), any::<bool>());
     check(150, (right_event(), more), |((mut written, event), (key, value, nulls))| {
-        // Every character escaped, and with it the names.
+        // Escape every character, also those of names.
         let pretty = serde_json::to_string_pretty(&written).unwrap();
         let escaped = escape_strings(&pretty);
         assert_eq!(OrderEvent::parse(&escaped).as_ref(), Ok(&event), "{escaped}");
@@ -136,7 +136,7 @@ fn escape_strings(text: &str) -> String {
 }
 
 #[test]
-fn whatever_an_event_holds_it_is_read_or_refused_by_a_field_without_a_value() {
+fn any_event_is_read_or_refused_by_a_field_without_a_value() {
     check(200, anything_or(nearly_right_event()), |body| match OrderEvent::parse(&body) {
         Ok(event) => assert_is_within_the_rules(&event),
         Err(why) => {
@@ -215,13 +215,16 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
         let log = stage.log_of(|| {
             stage.run(async |world| {
                 for assigns in [true, false] {
-                    let mut told = if assigns {
+                    let mut handled = if assigns {
                         world.when_assign_receives(&bodies, FIRST).await
                     } else {
                         world.when_release_receives(&bodies, FIRST).await
                     };
-                    told.refused.sort();
-                    assert_eq!((&told.refused, told.announced.len(), told.again), (&reasons, 0, 0));
+                    handled.refused.sort();
+                    assert_eq!(
+                        (&handled.refused, handled.announced.len(), handled.again),
+                        (&reasons, 0, 0)
+                    );
                 }
             });
             assert_eq!(stage.rows(), rows, "nothing is done");
@@ -231,12 +234,12 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
                     place.index(bodies.len() + 1),
                     assigned(&order_id, 1, &people).to_string(),
                 );
-                let told = world.when_assign_receives(&bodies, FIRST).await;
-                let served = (told.refused.len(), told.announced.len(), told.again);
-                assert_eq!(served, (reasons.len(), 1, 0), "{told:?}");
+                let handled = world.when_assign_receives(&bodies, FIRST).await;
+                let served = (handled.refused.len(), handled.announced.len(), handled.again);
+                assert_eq!(served, (reasons.len(), 1, 0), "{handled:?}");
                 let ended = event("completed", &order_id, 2);
                 assert_eq!(world.when_told(&ended).await.announced.len(), 1);
-                // The numbers have rested when the next case asks for them.
+                // The next case needs the numbers: let the cool-down pass.
                 world.seconds_pass(601);
             });
         });
@@ -247,7 +250,7 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
 }
 
 #[test]
-fn whatever_a_message_says_of_its_deliveries_does_no_harm() {
+fn any_attributes_of_a_message_are_read_without_a_panic() {
     check(500, (proptest::option::of(text()), text(), text()), |(body, count, first)| {
         let mut message = SqsMessage::default();
         message.body = body;

@@ -1,4 +1,4 @@
-//! What others might send: anything at all, and messages that are nearly right.
+//! Random input: any text, any JSON, and messages that are nearly right.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 use proptest::string::{RegexGeneratorStrategy, string_regex};
 use serde_json::{Map, Value, json};
 
-/// Texts of this form; read once, unlike a pattern that stands for itself.
+/// Texts of this pattern. Parsing it once is faster than a pattern as a strategy.
 pub(crate) fn like(pattern: &str) -> RegexGeneratorStrategy<String> {
     string_regex(pattern).unwrap()
 }
@@ -15,7 +15,7 @@ pub(crate) fn phone() -> RegexGeneratorStrategy<String> {
     like("\\+[1-9][0-9]{7,14}")
 }
 
-/// Texts, and among them such as look like something else.
+/// Texts, and among them texts that look like numbers, JSON, phones or ids.
 pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => like("\\PC*"),
@@ -51,7 +51,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Names of fields, most of them known somewhere.
+/// Names of fields, most of them known to some message.
 pub(crate) fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         1 => text(),
@@ -66,17 +66,17 @@ pub(crate) fn key() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Something that happens to a message on its way here.
+/// A change of a message.
 #[derive(Clone, Debug)]
 pub(crate) enum Mutation {
     Remove(Index),
     Replace(Index, Value),
-    /// Written as no serializer would.
+    /// A literal that no serializer writes.
     Literal(Index, &'static str),
     Deepen(Index, usize),
     Add(Index, String, Value),
     Swap(Index, Index),
-    /// Says a key of the outermost object once more, before or after.
+    /// Repeats a key of the outermost object, before or after the others.
     Repeat(String, Value, bool),
     Cut(Index),
     Insert(Index, char),
@@ -113,7 +113,7 @@ pub(crate) fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// The text of a message to which so many things happened.
+/// The text of a message after this number of mutations.
 pub(crate) fn mutated(
     message: impl Strategy<Value = Value>,
     times: std::ops::RangeInclusive<usize>,
@@ -195,7 +195,7 @@ fn remove(message: &mut Value, path: &str) {
     }
 }
 
-/// The JSON pointers of a value and of all that is in it.
+/// The JSON pointers of a value and of all values in it.
 pub(crate) fn paths(value: &Value) -> Vec<String> {
     let mut paths = vec![String::new()];
     let mut inside = |name: &str, value: &Value| {
@@ -212,7 +212,7 @@ pub(crate) fn paths(value: &Value) -> Vec<String> {
     paths
 }
 
-/// Anything, or something that is nearly this.
+/// Any text, any JSON, or (mostly) a text that is nearly right.
 pub(crate) fn anything_or(
     nearly_right: impl Strategy<Value = String>,
 ) -> impl Strategy<Value = String> {

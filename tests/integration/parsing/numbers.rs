@@ -12,7 +12,7 @@ use support::world::EXOTEL_TOKEN;
 use super::cases::{admitted, assert_no_phone, check};
 use super::inputs::{like, phone, text};
 
-/// A moment, and a way to write it.
+/// A spelling of a moment, and the moment.
 pub(crate) fn moment() -> impl Strategy<Value = (String, Timestamp)> {
     let spelling =
         (select(vec!["T", "t"]), like("(\\.[0-9]{1,12})?"), -1439_i64..=1439, any::<bool>());
@@ -35,7 +35,7 @@ pub(crate) fn moment() -> impl Strategy<Value = (String, Timestamp)> {
     )
 }
 
-/// The rule for a phone, written another way.
+/// The rule for a phone, written independently of the product's.
 pub(crate) fn is_e164(text: &str) -> bool {
     let bytes = text.as_bytes();
     (9..=16).contains(&bytes.len())
@@ -45,7 +45,7 @@ pub(crate) fn is_e164(text: &str) -> bool {
 }
 
 #[test]
-fn a_phone_is_what_e164_says_and_never_shows() {
+fn a_phone_is_an_e164_number_and_is_never_shown() {
     let nearly = (phone(), any::<Index>(), any::<char>()).prop_map(|(phone, at, char)| {
         let mut chars: Vec<char> = phone.chars().collect();
         chars[at.index(phone.len())] = char;
@@ -66,7 +66,7 @@ fn a_phone_is_what_e164_says_and_never_shows() {
 }
 
 #[test]
-fn a_moment_is_read_in_every_way_to_write_it() {
+fn a_moment_is_read_in_every_spelling() {
     check(1000, moment(), |(text, moment)| {
         assert_eq!(Timestamp::parse(&text), Some(moment));
         assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment));
@@ -74,7 +74,7 @@ fn a_moment_is_read_in_every_way_to_write_it() {
 }
 
 #[test]
-fn whatever_is_read_as_a_moment_can_be_written() {
+fn every_moment_that_is_read_can_be_written() {
     let nearly = like(
         "[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]\
                   (\\.[0-9]{0,20})?([Zz]|[+-][0-2][0-9]:[0-9]{2})?",
@@ -87,8 +87,7 @@ fn whatever_is_read_as_a_moment_can_be_written() {
     });
 }
 
-/// Countries, their calling codes, whether a trunk prefix is dialled, and how long
-/// national numbers are.
+/// Countries: calling code, whether a trunk prefix is dialled, and lengths of national numbers.
 const COUNTRIES: [(&str, &str, bool, &[usize]); 7] = [
     ("AE", "971", true, &[8, 9]),
     ("ID", "62", true, &[7, 8, 9, 10, 11, 12]),
@@ -100,7 +99,7 @@ const COUNTRIES: [(&str, &str, bool, &[usize]); 7] = [
 ];
 
 #[test]
-fn exotel_may_write_the_same_number_in_the_way_of_any_country() {
+fn a_number_of_exotel_is_read_in_every_spelling_of_its_country() {
     let digits = ("[1-9]", vec(0_u8..10, 12));
     let cases = (select(&COUNTRIES[..]), any::<Index>(), digits);
     check(1000, cases, |((iso, code, trunk, lengths), length, (first, rest))| {
@@ -114,7 +113,7 @@ fn exotel_may_write_the_same_number_in_the_way_of_any_country() {
         if trunk {
             spellings.push(format!("0{national}"));
         }
-        // Without a prefix, it may be read as one with the calling code.
+        // Without a prefix, the number may be read as one with the calling code.
         let ambiguous = national
             .strip_prefix(code)
             .is_some_and(|rest| lengths.contains(&rest.len()) && !rest.starts_with('0'));
@@ -129,7 +128,7 @@ fn exotel_may_write_the_same_number_in_the_way_of_any_country() {
                 .append_pair("CallFrom", &spelling)
                 .append_pair("CallTo", &spelling)
                 .finish();
-            // A plus that was not escaped comes as a space.
+            // A plus that is not escaped arrives as a space.
             for query in [encoded.clone(), encoded.replace("%2B", "+")] {
                 if query.contains("=+") && !trunk {
                     continue;

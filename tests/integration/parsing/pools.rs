@@ -37,7 +37,7 @@ fn right_pools() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn whatever_a_pool_message_holds_it_is_read_or_refused_by_a_field_without_a_value() {
+fn any_pool_message_is_read_or_refused_by_a_field_without_a_value() {
     let pools = Pools::parse(r#"[{"id":"id-jkt"}]"#).unwrap();
     check(200, anything_or(nearly_right_pool_message()), |body| {
         if let Err(why) = PoolMessage::parse(&body, &pools) {
@@ -56,7 +56,7 @@ fn a_refused_pool_message_changes_no_table() {
         world
     });
     let pools = Pools::parse(r#"[{"id":"id-jkt"}]"#).unwrap();
-    // Lists of numbers of which one, somewhere, is none.
+    // Lists with one item that is not a number.
     let spoilt = (vec(like("\\+62215[0-9]{5}"), 0..6), any_json(), any::<Index>(), any::<bool>());
     let spoilt = spoilt.prop_map(|(numbers, wrong, at, import)| {
         let mut numbers: Vec<Value> = numbers.into_iter().map(Value::from).collect();
@@ -70,8 +70,8 @@ fn a_refused_pool_message_changes_no_table() {
     check(20, refused, |body| {
         let reason = PoolMessage::parse(&body, &pools).unwrap_err().to_string();
         let log = stage.log_of(|| {
-            let told = stage.run(async |world| world.when_refill_receives(&body).await);
-            assert_eq!((told.refused, told.again), (vec![reason], 0));
+            let handled = stage.run(async |world| world.when_refill_receives(&body).await);
+            assert_eq!((handled.refused, handled.again), (vec![reason], 0));
         });
         assert_no_phone(&body, &log);
         assert_eq!(stage.rows(), rows);
@@ -79,7 +79,7 @@ fn a_refused_pool_message_changes_no_table() {
 }
 
 #[test]
-fn whatever_the_pools_parameter_holds_it_is_read_or_refused_by_a_field() {
+fn any_pools_parameter_is_read_or_refused_by_a_field() {
     check(200, anything_or(mutated(right_pools(), 0..=3)), |text| match Pools::parse(&text) {
         Ok(pools) => {
             let ids: BTreeSet<&str> = pools.iter().map(|pool| pool.id.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What providers answer.
+//! Answers of providers.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use masking::{Number, NumberType, Pools, Provider};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -21,7 +22,7 @@ use tokio::net::TcpListener;
 use super::cases::{Stage, check, phones_in};
 use super::inputs::{any_json, like, mutated, phone, text};
 
-/// What a provider answers to whatever it is asked.
+/// The answer of a provider to every request.
 #[derive(Clone, Debug)]
 struct Reply {
     status: u16,
@@ -29,14 +30,14 @@ struct Reply {
     body: Vec<u8>,
 }
 
-/// A provider that may answer anything.
+/// A provider with one arbitrary answer.
 #[derive(Clone)]
-struct Odd {
+struct OddProvider {
     base_url: String,
     reply: Arc<Mutex<Reply>>,
 }
 
-impl Odd {
+impl OddProvider {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -47,15 +48,11 @@ impl Odd {
         Self { base_url, reply }
     }
 
-    fn answer(reply: &Mutex<Reply>) -> (StatusCode, [(HeaderName, HeaderValue); 1], Vec<u8>) {
+    fn answer(reply: &Mutex<Reply>) -> Response {
         let reply = reply.lock().unwrap().clone();
-        let header = match reply.retry_after {
-            Some(wait) => ("retry-after", wait),
-            None => ("x-none", String::new()),
-        };
-        let value = HeaderValue::from_str(&header.1).unwrap();
         let status = StatusCode::from_u16(reply.status).unwrap();
-        (status, [(HeaderName::from_static(header.0), value)], reply.body)
+        let retry_after = reply.retry_after.map(|wait| [("retry-after", wait)]);
+        (status, AppendHeaders(retry_after.into_iter().flatten()), reply.body).into_response()
     }
 
     fn secret(&self) -> Value {
@@ -71,7 +68,7 @@ impl Odd {
 
 const TAG: &str = "masking/in-blr";
 
-/// A list of what the account has, in the way of both providers at once.
+/// A list of numbers, in the forms of both providers at once.
 fn listed() -> impl Strategy<Value = Value> {
     let number = (phone(), like("PN[0-9]{4}"), select(vec![TAG, "other"]), any::<bool>());
     (vec(number, 0..4), any::<bool>()).prop_map(|(numbers, size)| {
@@ -123,7 +120,7 @@ fn reply() -> impl Strategy<Value = Reply> {
     })
 }
 
-/// Whether this list says all that there is, and says it in the documented form.
+/// Whether this is a complete list in the documented form.
 fn is_whole(reply: &Reply) -> bool {
     let list: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let entries = list["incoming_phone_numbers"].as_array();
@@ -138,9 +135,9 @@ fn is_whole(reply: &Reply) -> bool {
 }
 
 #[test]
-fn whatever_a_provider_answers_its_list_is_whole_only_if_it_says_so_and_no_phone_is_told() {
+fn a_list_is_complete_only_in_the_documented_form_and_no_error_shows_a_phone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let odd = runtime.block_on(Odd::start());
+    let odd = runtime.block_on(OddProvider::start());
     let secret = ProviderSecret::parse(&odd.secret().to_string()).0;
     let client = providers::client().unwrap();
     let apis = [Provider::Twilio, Provider::Exotel]
@@ -154,40 +151,39 @@ fn whatever_a_provider_answers_its_list_is_whole_only_if_it_says_so_and_no_phone
     let number: Number = "+918000000001".parse().unwrap();
     check(80, reply(), |reply| {
         *odd.reply.lock().unwrap() = reply.clone();
-        let mut told = String::new();
+        let mut shown = String::new();
         for api in &apis {
-            // Long enough for an answer, too short to ask again.
+            // Long enough for an answer, and too short for a second try.
             let soon = || Instant::now() + Duration::from_millis(240);
             runtime.block_on(async {
                 match api.owned(TAG, soon()).await {
                     Ok(listing) if listing.is_complete() => assert!(is_whole(&reply)),
-                    Ok(listing) => write!(told, "{}", listing.cut_short.unwrap()).unwrap(),
-                    Err(error) => write!(told, "{error} {}", error.problem).unwrap(),
+                    Ok(listing) => write!(shown, "{}", listing.cut_short.unwrap()).unwrap(),
+                    Err(error) => write!(shown, "{error} {}", error.problem).unwrap(),
                 }
                 match api.available("IN", NumberType::Local, 3, soon()).await {
                     Ok(numbers) => assert!(numbers.len() <= 3),
-                    Err(error) => write!(told, "{error} {}", error.problem).unwrap(),
+                    Err(error) => write!(shown, "{error} {}", error.problem).unwrap(),
                 }
                 match api.buy(&number, &purpose, soon()).await {
                     Ok(owned) => assert_eq!(owned.number, number),
-                    Err(error) => write!(told, "{error}").unwrap(),
+                    Err(error) => write!(shown, "{error}").unwrap(),
                 }
             });
         }
         for digits in phones_in(&String::from_utf8_lossy(&reply.body)) {
-            // A code of the provider's may have up to ten digits.
-            assert!(digits.len() <= 10 || !told.contains(digits), "{told}");
+            // An error code may have up to ten digits.
+            assert!(digits.len() <= 10 || !shown.contains(digits), "{shown}");
         }
     });
 }
 
-/// A world whose one pool rents from a provider that may answer anything, and has one
-/// number of it.
-fn rented_stage(provider: &str) -> (Stage, Odd) {
+/// A world whose pool rents from an odd provider, and has one number of it.
+fn rented_stage(provider: &str) -> (Stage, OddProvider) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (odd, world) = runtime.block_on(async {
         let pools = json!([{"id": "in-blr", "provider": provider, "country": "IN", "shards": 1}]);
-        (Odd::start().await, World::with_pools(&pools))
+        (OddProvider::start().await, World::with_pools(&pools))
     });
     world.given_provider_secret(Some(&odd.secret()));
     let stage = Stage { runtime, world };
@@ -206,17 +202,17 @@ fn rented_stage(provider: &str) -> (Stage, Odd) {
     (stage, odd)
 }
 
-fn check_pool(stage: &Stage, odd: &Odd, reply: &Reply) {
+fn check_pool(stage: &Stage, odd: &OddProvider, reply: &Reply) {
     *odd.reply.lock().unwrap() = reply.clone();
-    let told = stage.run(async |world| {
+    let shown = stage.run(async |world| {
         let check = json!({"type": "pool.check", "pool": "in-blr"}).to_string();
         world.when_refill_receives_within(&check, Duration::from_millis(240)).await
     });
-    assert_eq!((told.again, told.refused.len()), (0, 0), "a check never fails");
+    assert_eq!((shown.again, shown.refused.len()), (0, 0), "a check never fails");
 }
 
 #[test]
-fn an_answer_of_a_provider_that_is_no_list_withdraws_no_number() {
+fn an_answer_that_is_no_complete_list_withdraws_no_number() {
     for provider in ["twilio", "exotel"] {
         let rented = RefCell::new(rented_stage(provider));
         check(20, reply().prop_filter("is no list", |it| !is_whole(it)), |reply| {
@@ -227,7 +223,7 @@ fn an_answer_of_a_provider_that_is_no_list_withdraws_no_number() {
                 (stage.rows(), log, rows_before)
             };
             if rows != rows_before {
-                // What comes next begins from the start.
+                // The next case needs the original rows.
                 rented.replace(rented_stage(provider));
             }
             assert_eq!(rows, rows_before);

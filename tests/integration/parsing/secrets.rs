@@ -1,4 +1,4 @@
-//! The two secrets.
+//! The provider secret and the service secret.
 
 use masking::{Phone, PhoneHashKey};
 use proptest::prelude::*;
@@ -24,14 +24,14 @@ fn right_secret() -> Value {
 }
 
 #[test]
-fn whatever_the_provider_secret_holds_its_values_are_not_told() {
+fn no_problem_of_a_provider_secret_quotes_a_value() {
     let before = ProviderSecret::parse(&right_secret().to_string()).0;
     let given = anything_or(mutated(Just(right_secret()), 1..=3));
     check(150, given, |text| {
         for (_, problems) in [ProviderSecret::parse(&text), before.updated(&text)] {
-            let told = format!("{problems:?}");
+            let shown = format!("{problems:?}");
             for value in ["bearer-token", "auth-token", "api-key", "api-token", "path-token"] {
-                assert!(!told.contains(value), "{told}");
+                assert!(!shown.contains(value), "{shown}");
             }
             for problem in problems {
                 assert_no_phone(&text, &problem.to_string());
@@ -43,7 +43,7 @@ fn whatever_the_provider_secret_holds_its_values_are_not_told() {
 }
 
 #[test]
-fn what_is_wrong_in_one_part_of_the_provider_secret_harms_no_other() {
+fn a_bad_part_of_the_provider_secret_affects_no_other_part() {
     let right = ProviderSecret::parse(&right_secret().to_string()).0;
     let parts = (select(vec!["resolve", "twilio", "exotel"]), any_json(), mutation());
     check(150, parts, |(part, value, mutation)| {
@@ -53,7 +53,7 @@ fn what_is_wrong_in_one_part_of_the_provider_secret_harms_no_other() {
             let mut text = right_secret();
             text[part] = value;
             if serde_json::from_str::<Value>(&text.to_string()).is_err() {
-                // Too deep: nothing of it can be read.
+                // Too deep for the parser, so all parts are unreadable.
                 continue;
             }
             for secret in [
@@ -72,7 +72,7 @@ fn what_is_wrong_in_one_part_of_the_provider_secret_harms_no_other() {
 }
 
 #[test]
-fn whatever_the_service_secret_holds_its_value_is_not_told() {
+fn no_problem_of_a_service_secret_quotes_its_value() {
     let right = like("[a-z]{20,64}").prop_map(|key| json!({ "caller_key": key }));
     let phone: Phone = CUSTOMER.parse().unwrap();
     check(200, anything_or(mutated(right, 0..=2)), |text| match PhoneHashKey::parse(&text) {
@@ -85,7 +85,7 @@ fn whatever_the_service_secret_holds_its_value_is_not_told() {
 }
 
 #[test]
-fn no_secret_takes_the_answer_from_a_telephone_provider() {
+fn a_telephone_provider_is_answered_with_any_secret() {
     let texts = (
         anything_or(mutated(Just(right_secret()), 1..=3)),
         anything_or(mutated(Just(json!({"caller_key": "k".repeat(64)})), 1..=2)),

@@ -1,4 +1,4 @@
-//! Twilio's signatures.
+//! Properties of Twilio's signatures.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ fn url() -> impl Strategy<Value = (String, String, String)> {
 }
 
 #[test]
-fn what_was_signed_is_accepted_and_nothing_that_differs_from_it() {
+fn a_signature_is_valid_only_for_the_url_form_and_token_that_it_was_made_for() {
     let form = btree_map(like("[a-zA-Z]{0,12}|\\PC{0,12}"), like("\\PC{0,20}"), 0..6);
     let change = (any::<Index>(), any::<Index>(), 1_u8..128);
     check(150, (url(), form, like("[0-9a-f]{1,40}"), change), |(url, form, token, change)| {
@@ -52,7 +52,7 @@ fn what_was_signed_is_accepted_and_nothing_that_differs_from_it() {
         let signature = support::twilio::signature(&token, &url, &fields);
         assert!(is_signed(&token, &url, &form, &signature));
 
-        // Known to be signed in more than one way: the port, and an apostrophe of the query.
+        // Twilio signs a port and an apostrophe in the query in more than one way.
         let (before_query, query) = path.split_once('?').unwrap_or((&path, ""));
         assert!(is_signed(&token, &format!("{host}:8443{path}"), &form, &{
             support::twilio::signature(&token, &format!("{host}{path}"), &fields)
@@ -105,7 +105,7 @@ fn what_was_signed_is_accepted_and_nothing_that_differs_from_it() {
     });
 }
 
-/// The text with some bits of one byte turned; none if that makes no text.
+/// The text with some bits of one byte flipped. None if the result is not UTF-8.
 fn with_another_byte(text: &str, at: usize, bits: u8) -> Option<String> {
     let mut bytes = text.as_bytes().to_vec();
     *bytes.get_mut(at)? ^= bits;
