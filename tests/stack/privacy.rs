@@ -1,11 +1,11 @@
-//! What must hold whatever was played.
+//! The search for real phones that ends every run.
 
 use support::deployed::{Result, check};
 
 use crate::Scene;
 
-/// Searches all that the stack has written for every real phone of every story;
-/// after the `whole` suite, there must have been some.
+/// Searches everything that the stack has written for every real phone of every story.
+/// After the `whole` suite, each searched place must have held something.
 pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
     let stack = &scene.stack;
     let mut routes = stack.rows("RoutesTable").await?;
@@ -22,13 +22,13 @@ pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
     ];
     let phones = stack.phones();
     for (place, text) in &searched {
-        // A number as it is dialled at home would tell as much.
+        // The national form would reveal the phone too.
         let found = phones.iter().filter(|phone| text.contains(phone.trim_start_matches("+91")));
         let found: Vec<&String> = found.collect();
         check(&format!("real phones in {place}"), &found, &Vec::new())?;
     }
     if whole {
-        // The search has to have something to find.
+        // A search of nothing would find nothing.
         let seen = [live, phones.len(), searched[3].1.len(), searched[4].1.len()];
         check("nothing to search", &seen.contains(&0), &false)?;
     }
