@@ -1,4 +1,4 @@
-//! Calls, warm: each provider's route, and each way that a call ends.
+//! Warm calls: each route, and each way that a call ends.
 
 use support::events::Route;
 
@@ -10,30 +10,26 @@ use crate::processes::Script;
 use crate::progress::step;
 use crate::sample::Sample;
 
-/// What was measured of one kind of call.
-#[derive(Debug)]
+/// The measurements of one kind of call. Times are in milliseconds.
 pub(crate) struct Call {
     pub(crate) route: Route,
     pub(crate) case: Case,
-    /// In milliseconds.
     pub(crate) time: Sample,
-    /// Processor time, in milliseconds.
     pub(crate) processor: Sample,
-    /// What a call costs, on average.
+    /// The averages of a call.
     pub(crate) read_units: f64,
     pub(crate) write_units: f64,
-    /// Requests to the tables, on average.
+    /// Requests to the tables.
     pub(crate) requests: f64,
 }
 
-/// Calls of all kinds, and the plain function with one `GetItem` beside them.
-#[derive(Debug)]
 pub(crate) struct Calls {
     pub(crate) calls: Vec<Call>,
+    /// The plain function with one `GetItem`.
     pub(crate) reference: Sample,
 }
 
-/// Measures all kinds of calls by turns.
+/// Measures all kinds of calls in turns.
 pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Calls {
     let script = Script::new(functions, 0).await;
     let (cloud, endpoint) = (&script.stage.cloud, &script.stage.endpoint);
@@ -71,7 +67,8 @@ pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Calls {
             for _ in 0..effort.invokes {
                 let (time, answer) = resolve.invoke(event.clone()).await;
                 let answered = events::is_answer(call.route, call.case, &answer);
-                assert!(answered, "{call:?}: {}", String::from_utf8_lossy(&answer));
+                let (route, case) = (call.route, call.case);
+                assert!(answered, "{route:?} {case:?}: {}", String::from_utf8_lossy(&answer));
                 call.time.add(time);
             }
             let used = resolve.processor_time() - before;

@@ -1,11 +1,10 @@
-//! What only shows with time that is not this machine's: how often assigners that
-//! work at once get in each other's way, and how many round trips a step takes.
+//! Measurements in virtual time: how often concurrent assigners conflict, and how many round
+//! trips a step takes.
 //!
-//! 64 processes on a few processors would wait for those, and not for DynamoDB. So
-//! the real handlers and SDK clients run in this process, and requests take the time
-//! that DynamoDB takes; but it is the time of tokio's clock, which skips what nobody
-//! waits for, and computing takes none of it. Transactions that meet at a row are
-//! refused, as DynamoDB refuses them. The index never lags behind its table here.
+//! 64 processes on a few processors would wait for the processors, not for DynamoDB. So the
+//! real handlers and SDK clients run in this process, and each request takes as long as
+//! DynamoDB takes, on tokio's paused clock: computing takes no time. Transactions that
+//! conflict are refused, as DynamoDB refuses them. The index never lags behind its table.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -26,37 +25,34 @@ use crate::function::{self, POOL, SHARED_POOL};
 use crate::orders::BATCH;
 use crate::progress::step;
 use crate::sample::Sample;
-use crate::slow::{FIXED, Latency, Role, Slow};
+use crate::slow::{FIXED, Latency, Role, SlowCloud};
 use crate::stage;
 
-/// When all of this happens, in seconds.
+/// The first second of the virtual clock.
 const BEGINNING: u64 = 1_795_420_800;
 
-/// Concurrent assigners, and what came of their orders.
-#[derive(Debug)]
-pub(crate) struct Crowd {
+/// The orders of concurrent assigners.
+pub(crate) struct CrowdFigures {
     pub(crate) assigners: usize,
     pub(crate) shards: u64,
     /// Transactions for each order.
     pub(crate) tries: f64,
-    /// Milliseconds that a batch of ten took, on average.
+    /// Average milliseconds of a batch of ten.
     pub(crate) batch: f64,
 }
 
-/// Orders that share a pool, all assigned at once.
-#[derive(Debug)]
-pub(crate) struct Sharing {
+/// Orders of one shared pool that all live at the same time.
+pub(crate) struct SharedPoolFigures {
     pub(crate) orders: u64,
     pub(crate) agents: u64,
     pub(crate) numbers: u64,
-    /// Transactions, order by order.
+    /// Transactions of each order.
     pub(crate) tries: Sample,
-    /// For each order.
+    /// The average of an order.
     pub(crate) write_units: f64,
 }
 
-/// Round trips, one after the other, that a step takes.
-#[derive(Debug)]
+/// The sequential round trips of each step.
 pub(crate) struct RoundTrips {
     pub(crate) resolve: f64,
     pub(crate) assign: f64,
@@ -65,8 +61,8 @@ pub(crate) struct RoundTrips {
     pub(crate) release_batch: f64,
 }
 
-/// Has so many assigners work on 10,000 numbers, half of them free.
-pub(crate) fn measure(effort: &Effort) -> Vec<Crowd> {
+/// Measures concurrent assigners on 10,000 numbers, half of them free.
+pub(crate) fn measure(effort: &Effort) -> Vec<CrowdFigures> {
     let mut crowds = Vec::new();
     for (assigners, shards) in [(1, 16), (8, 16), (64, 16), (64, 64), (64, 200)] {
         step(&format!("having {assigners} assigners work at once on {shards} shards"));
@@ -75,55 +71,54 @@ pub(crate) fn measure(effort: &Effort) -> Vec<Crowd> {
     crowds
 }
 
-/// Has 64 assigners give a crowd of orders, whose agents are on several at once, the
-/// numbers of one shared pool.
-pub(crate) fn measure_sharing(effort: &Effort) -> Sharing {
+/// Measures 64 assigners on one shared pool, with agents who are on several orders.
+pub(crate) fn measure_sharing(effort: &Effort) -> SharedPoolFigures {
     step("having a crowd share a pool");
     in_virtual_time(|| sharing(effort.sharing_orders))
 }
 
-async fn sharing(orders: u64) -> Sharing {
+async fn sharing(orders: u64) -> SharedPoolFigures {
     const ASSIGNERS: u64 = 64;
     let (agents, numbers) = (orders * 3 / 10, 200);
-    let world = World::new(Latency::Real, 16);
-    stage::import(world.tables(), SHARED_POOL, 0..numbers, false).await;
-    world.tables().take_bill();
+    let stack = VirtualStack::new(Latency::Real, 16);
+    stage::import(stack.tables(), SHARED_POOL, 0..numbers, false).await;
+    stack.tables().take_bill();
     let size = BATCH as u64;
     let work = (0..ASSIGNERS).map(async |assigner| {
         for batch in (assigner..orders.div_ceil(size)).step_by(ASSIGNERS as usize) {
             let orders = batch * size..((batch + 1) * size).min(orders);
-            world.assign(orders.map(|order| events::shared(order, order % agents))).await;
+            stack.assign(orders.map(|order| events::shared(order, order % agents))).await;
         }
     });
     join_all(work).await;
-    let write_units = world.tables().take_bill().write_units / orders as f64;
-    let routes = world.tables().rows("RoutesTable").len() as u64;
+    let write_units = stack.tables().take_bill().write_units / orders as f64;
+    let routes = stack.tables().rows("RoutesTable").len() as u64;
     assert_eq!(routes, 2 * orders, "each of two people has a route for each order");
     let mut tries = Sample::default();
-    for count in world.slow.state().tries.values() {
+    for count in stack.slow.state().tries.values() {
         tries.add(*count as f64);
     }
-    Sharing { orders, agents, numbers, tries, write_units }
+    SharedPoolFigures { orders, agents, numbers, tries, write_units }
 }
 
-/// Counts round trips, by the time that steps take where every request takes the same.
+/// Counts round trips, by the time of each step when every request takes equally long.
 pub(crate) fn round_trips() -> RoundTrips {
     step("counting round trips");
     in_virtual_time(async || {
-        let world = World::new(Latency::Fixed, 16);
-        stage::import(world.tables(), POOL, 0..1000, false).await;
+        let stack = VirtualStack::new(Latency::Fixed, 16);
+        stage::import(stack.tables(), POOL, 0..1000, false).await;
         let trips = async |orders: Range<u64>| {
             let begun = Instant::now();
-            world.assign(exclusive(orders.clone())).await;
+            stack.assign(exclusive(orders.clone())).await;
             let assigned = Instant::now();
-            world.release(orders).await;
+            stack.release(orders).await;
             [assigned - begun, assigned.elapsed()].map(trips)
         };
-        // The secrets are read once.
+        // The first order and call also read the secrets, once.
         trips(0..1).await;
-        world.call().await;
+        stack.call().await;
         let begun = Instant::now();
-        world.call().await;
+        stack.call().await;
         let resolve = self::trips(begun.elapsed());
         let [assign, release] = trips(1..2).await;
         let [assign_batch, release_batch] = trips(2..2 + BATCH as u64).await;
@@ -135,55 +130,55 @@ fn trips(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0 / FIXED as f64
 }
 
-async fn crowd(assigners: usize, shards: u64, orders: usize) -> Crowd {
-    let world = World::new(Latency::Real, shards);
+async fn crowd(assigners: usize, shards: u64, orders: usize) -> CrowdFigures {
+    let stack = VirtualStack::new(Latency::Real, shards);
     let held = 5_000 - (assigners * BATCH * 2) as u64;
-    stage::import_spread(world.tables(), POOL, held..10_000, false, shards).await;
-    stage::import_spread(world.tables(), POOL, 0..held, true, shards).await;
+    stage::import_spread(stack.tables(), POOL, held..10_000, false, shards).await;
+    stage::import_spread(stack.tables(), POOL, 0..held, true, shards).await;
     let batches = orders.div_ceil(assigners * BATCH) as u64;
     let assign_time = Mutex::new(Duration::ZERO);
     let size = BATCH as u64;
-    // Each assigner's orders, batch after batch.
+    // The orders of a batch.
     let batch = |assigner: usize, number: u64| {
         let first = (assigner as u64 * (batches + 1) + number) * size;
         first..first + size
     };
-    // Half of the numbers are taken when it begins, and each batch that ends makes
-    // room for the next one. All begin within a moment, not at the same.
-    join_all((0..assigners).map(|assigner| world.assign(exclusive(batch(assigner, 0))))).await;
-    world.slow.state().tries.clear();
+    // Half of the numbers are taken at the beginning, and each batch that ends frees the
+    // numbers for the next one. The assigners start at random within 100 ms.
+    join_all((0..assigners).map(|assigner| stack.assign(exclusive(batch(assigner, 0))))).await;
+    stack.slow.state().tries.clear();
     let work = (0..assigners).map(async |assigner| {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..100))).await;
         for number in 0..batches {
-            world.release(batch(assigner, number)).await;
+            stack.release(batch(assigner, number)).await;
             let begun = Instant::now();
-            world.assign(exclusive(batch(assigner, number + 1))).await;
+            stack.assign(exclusive(batch(assigner, number + 1))).await;
             *assign_time.lock().unwrap_or_else(PoisonError::into_inner) += begun.elapsed();
         }
     });
     join_all(work).await;
     let count = (assigners as u64 * batches) as f64;
     let time = assign_time.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Crowd {
+    CrowdFigures {
         assigners,
         shards,
-        tries: world.slow.state().tries.values().sum::<u64>() as f64 / (count * size as f64),
+        tries: stack.slow.state().tries.values().sum::<u64>() as f64 / (count * size as f64),
         batch: time.as_secs_f64() * 1000.0 / count,
     }
 }
 
-/// The functions in this process, over a cloud that takes its time.
-struct World {
-    slow: Arc<Slow>,
-    /// Theirs are the transactions that are counted.
+/// The functions in this process, on a slow cloud in virtual time.
+struct VirtualStack {
+    slow: Arc<SlowCloud>,
+    /// Their transactions are counted.
     assigners: Functions,
     others: Functions,
 }
 
-impl World {
+impl VirtualStack {
     fn new(latency: Latency, shards: u64) -> Self {
         fastrand::seed(1);
-        let slow = Slow::new(cloud(), latency);
+        let slow = SlowCloud::new(cloud(), latency);
         let mut pools = function::pools();
         pools[0]["shards"] = shards.into();
         let begun = Instant::now();
@@ -225,8 +220,8 @@ fn exclusive(orders: Range<u64>) -> impl Iterator<Item = String> {
     orders.map(|order| events::assigned(order, POOL))
 }
 
-/// Does something on a clock that skips what nobody waits for. On a thread of its
-/// own, since this one is at work for a runtime already.
+/// Runs something on a paused clock, which skips idle time. It needs a thread of its own,
+/// since this one runs another runtime.
 fn in_virtual_time<Work, T>(work: impl FnOnce() -> Work + Send) -> T
 where
     Work: Future<Output = T>,

@@ -1,17 +1,15 @@
 //! How much a run measures.
 
-/// How often each thing is measured.
-#[derive(Debug)]
 pub(crate) struct Effort {
     /// Starts of each function, over HTTP and over HTTPS.
     pub(crate) starts: usize,
-    /// Events that a function is given before it counts as warm.
+    /// Events to a function before it counts as warm.
     pub(crate) warm_up: usize,
-    /// Turns of each function, or each kind of call.
+    /// Turns of each function, and of each kind of call.
     pub(crate) rounds: usize,
     /// Events in a turn.
     pub(crate) invokes: usize,
-    /// Batches of ten orders, for each figure on orders.
+    /// Batches of ten orders for each figure.
     pub(crate) batches: usize,
     /// The sizes of the pools whose growth is measured.
     pub(crate) pools: &'static [u64],
@@ -22,7 +20,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// What the figures in the documentation are measured with.
+    /// For the figures in docs/performance.md.
     pub(crate) const FULL: Self = Self {
         starts: 40,
         warm_up: 200,
@@ -34,7 +32,7 @@ impl Effort {
         sharing_orders: 10_000,
     };
 
-    /// Enough to see that all works; the times mean little.
+    /// Enough to see that everything works. The times mean little.
     pub(crate) const QUICK: Self = Self {
         starts: 3,
         warm_up: 10,

@@ -1,4 +1,4 @@
-//! Where processes find AWS: an embedded cloud, over HTTP and over HTTPS.
+//! The address at which processes find AWS: an embedded cloud, over HTTP or HTTPS.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,20 +9,19 @@ use support::story::provider_secret;
 use support::wire::http;
 use support::wire::https::Authority;
 
-/// An address for each service, as in a Region, so that functions need a connection for
-/// each.
-#[derive(Clone, Debug)]
+/// An address for each service, as in a Region, so that functions open a connection to each.
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     services: Vec<(&'static str, String)>,
-    /// The certificates to trust.
+    /// The file of the certificates to trust.
     certificates: PathBuf,
 }
 
-/// What names a service's address in a function's environment.
+/// The variables with the address of each service.
 const SERVICES: [&str; 3] =
     ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
 
-/// A cloud with empty tables, and with secrets.
+/// A cloud with empty tables and both secrets.
 pub(crate) fn cloud() -> Arc<Cloud> {
     let cloud = Cloud::on(Tables::from_template());
     given_secrets(&cloud, &provider_secret());
@@ -30,7 +29,6 @@ pub(crate) fn cloud() -> Arc<Cloud> {
 }
 
 impl Endpoint {
-    /// Serves a cloud over HTTP.
     pub(crate) async fn http(cloud: &Arc<Cloud>) -> Self {
         let mut services = Vec::new();
         for service in SERVICES {
@@ -39,9 +37,8 @@ impl Endpoint {
         Self { services, certificates: certificates("http", "") }
     }
 
-    /// Serves a cloud over HTTPS, with a certificate that is made for this run.
     pub(crate) async fn https(cloud: &Arc<Cloud>) -> Self {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let mut services = Vec::new();
         for service in SERVICES {
             services.push((service, authority.https(cloud).await));
@@ -49,7 +46,7 @@ impl Endpoint {
         Self { services, certificates: certificates("https", &authority.certificate) }
     }
 
-    /// What points a process at it.
+    /// The variables that make a process use this address.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = self.services.clone();
         for name in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
@@ -59,9 +56,9 @@ impl Endpoint {
     }
 }
 
-/// Writes what a function is to trust: all that this machine trusts, since reading
-/// that takes time on Lambda too, and this authority. It is one file, as on Lambda,
-/// and not a folder of files, which some systems have and which takes longer.
+/// Writes the certificates that a function must trust: those of this machine, since reading
+/// them takes time on Lambda too, and this authority. They are in one file, as on Lambda;
+/// a folder of files, as on some systems, takes longer to read.
 fn certificates(name: &str, authority: &str) -> PathBuf {
     let bundles = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
     let trusted = bundles.into_iter().find_map(|path| std::fs::read_to_string(path).ok());

@@ -1,5 +1,5 @@
-//! An execution environment: the process of a function, driven and measured through
-//! a Lambda Runtime API of its own.
+//! An execution environment: the process of a function, driven and measured through its own
+//! Lambda Runtime API.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,26 +24,26 @@ use tokio::task::JoinHandle;
 use crate::endpoint::Endpoint;
 use crate::function::Function;
 
-/// A function that does not answer within this time is broken.
+/// A function that takes longer than this is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running function. Its process ends with this value; and were this program
-/// killed, at its next look at the Runtime API.
-#[derive(Debug)]
+/// A running function. Its process ends when this value is dropped or, if this program is
+/// killed, at its next request to the Runtime API.
 pub(crate) struct Environment {
     name: &'static str,
     child: Child,
     server: JoinHandle<()>,
     events: mpsc::UnboundedSender<String>,
-    told: mpsc::UnboundedReceiver<Told>,
-    /// From exec until it asked for its first event, in milliseconds.
+    seen: mpsc::UnboundedReceiver<RuntimeEvent>,
+    /// Milliseconds from exec until the first request for an event.
     pub(crate) start: f64,
 }
 
-/// What the Runtime API saw.
+/// What the Runtime API saw the function do.
 #[derive(Debug)]
-enum Told {
-    Asked(Instant),
+enum RuntimeEvent {
+    /// It asked for an event.
+    Ready(Instant),
     HandedOut(Instant),
     Answered(Instant, Bytes),
     Failed(Bytes),
@@ -51,65 +51,65 @@ enum Told {
 
 struct RuntimeApi {
     events: Mutex<mpsc::UnboundedReceiver<String>>,
-    told: mpsc::UnboundedSender<Told>,
+    seen: mpsc::UnboundedSender<RuntimeEvent>,
 }
 
 impl Environment {
-    /// Starts a function, and waits until it asks for its first event.
+    /// Starts a function, and waits until it is ready for its first event.
     pub(crate) async fn start(function: &Function, cloud: &Endpoint) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let (events, received) = mpsc::unbounded_channel();
-        let (teller, told) = mpsc::unbounded_channel();
-        let api = Arc::new(RuntimeApi { events: Mutex::new(received), told: teller });
+        let (sender, seen) = mpsc::unbounded_channel();
+        let api = Arc::new(RuntimeApi { events: Mutex::new(received), seen: sender });
         let server = tokio::spawn(serve(listener, api));
         let mut command = command(function, cloud, address);
         let begun = Instant::now();
         let child = on_the_other_processor(|| command.spawn());
         let child = child.unwrap_or_else(|error| panic!("{} can't start: {error}", function.name));
         let name = function.name;
-        let mut environment = Self { name, child, server, events, told, start: 0.0 };
-        match environment.next_told().await {
-            Told::Asked(at) => environment.start = milliseconds(at - begun),
+        let mut environment = Self { name, child, server, events, seen, start: 0.0 };
+        match environment.next_event().await {
+            RuntimeEvent::Ready(at) => environment.start = milliseconds(at - begun),
             other => panic!("{name} begins with {other:?}"),
         }
         environment
     }
 
-    /// Has the function handle an event. Returns the time from when it was handed
-    /// out until its answer was there, in milliseconds, and the answer.
+    /// Hands an event to the function. Returns the milliseconds until its answer arrived, and
+    /// the answer.
     pub(crate) async fn invoke(&mut self, event: String) -> (f64, Bytes) {
         self.events.send(event).expect("the Runtime API serves");
         let mut handed_out = None;
         loop {
-            match self.next_told().await {
-                Told::Asked(_) => {}
-                Told::HandedOut(at) => handed_out = Some(at),
-                Told::Answered(at, answer) => {
+            match self.next_event().await {
+                RuntimeEvent::Ready(_) => {}
+                RuntimeEvent::HandedOut(at) => handed_out = Some(at),
+                RuntimeEvent::Answered(at, answer) => {
                     let begun = handed_out.expect("no answer comes before its event");
                     return (milliseconds(at - begun), answer);
                 }
-                Told::Failed(why) => {
+                RuntimeEvent::Failed(why) => {
                     panic!("{} failed: {}", self.name, String::from_utf8_lossy(&why))
                 }
             }
         }
     }
 
-    async fn next_told(&mut self) -> Told {
+    async fn next_event(&mut self) -> RuntimeEvent {
         tokio::select! {
-            told = self.told.recv() => told.expect("the Runtime API serves"),
+            event = self.seen.recv() => event.expect("the Runtime API serves"),
             status = self.child.wait() => panic!("{} ended: {status:?}; see its log", self.name),
             () = tokio::time::sleep(PATIENCE) => panic!("{} does not answer; see its log", self.name),
         }
     }
 
-    /// Ends the process, and waits until it has ended.
+    /// Kills the process, and waits until it has ended.
     pub(crate) async fn end(mut self) {
         self.child.kill().await.expect("the process is ours");
     }
 
-    /// Processor time that its threads have used so far, in milliseconds.
+    /// The processor time of its threads so far, in milliseconds.
     pub(crate) fn processor_time(&self) -> f64 {
         let tasks = format!("/proc/{}/task", self.pid());
         let tasks = std::fs::read_dir(tasks).expect("the process lives");
@@ -120,7 +120,7 @@ impl Environment {
         nanoseconds.sum::<f64>() / 1e6
     }
 
-    /// The most memory that it ever had resident, in MiB.
+    /// The peak of its resident memory, in MiB.
     pub(crate) fn peak_memory(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("the process lives");
@@ -146,9 +146,9 @@ static PROCESSORS: LazyLock<Vec<usize>> = LazyLock::new(|| {
     (0..CpuSet::MAX_CPU).filter(|it| allowed.is_set(*it)).take(2).collect()
 });
 
-/// Starts a process that stays on one processor, while this one stays on another.
-/// Left to the system, a process shares this one's processor or does not, which makes
-/// a tenth of a millisecond of difference to each call, and none is like the next.
+/// Starts a process that stays on one processor, and keeps this process on another. Left to
+/// the system, the two sometimes share a processor, which changes each call by a tenth of a
+/// millisecond.
 fn on_the_other_processor<T>(start: impl FnOnce() -> T) -> T {
     let [this, other] = PROCESSORS.as_slice() else { return start() };
     stay_on(*other);
@@ -194,7 +194,7 @@ async fn serve(listener: TcpListener, api: Arc<RuntimeApi>) {
 }
 
 async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
-    let _ = api.told.send(Told::Asked(Instant::now()));
+    let _ = api.seen.send(RuntimeEvent::Ready(Instant::now()));
     let Some(event) = api.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
@@ -208,17 +208,17 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
         ),
         ("Content-Type", "application/json".to_owned()),
     ];
-    let _ = api.told.send(Told::HandedOut(Instant::now()));
+    let _ = api.seen.send(RuntimeEvent::HandedOut(Instant::now()));
     (headers, event).into_response()
 }
 
 async fn response(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> StatusCode {
-    let _ = api.told.send(Told::Answered(Instant::now(), body));
+    let _ = api.seen.send(RuntimeEvent::Answered(Instant::now(), body));
     StatusCode::ACCEPTED
 }
 
 async fn failure(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> StatusCode {
-    let _ = api.told.send(Told::Failed(body));
+    let _ = api.seen.send(RuntimeEvent::Failed(body));
     StatusCode::ACCEPTED
 }
 

@@ -1,5 +1,4 @@
-//! What functions are told and asked here: orders by their number, and calls that end in
-//! each way.
+//! The events that functions receive: orders by their number, and calls that end in each way.
 
 use serde_json::{Value, json};
 use support::events::{
@@ -11,7 +10,7 @@ use support::twilio;
 
 use crate::function::{POOL, SHARED_POOL};
 
-/// The nth number of a pool; all pools together have fewer than a hundred million.
+/// The nth number of a pool. All pools together have fewer than a hundred million.
 pub(crate) fn number(n: u64) -> String {
     format!("+6221{n:08}")
 }
@@ -21,12 +20,12 @@ pub(crate) fn customer(order: u64) -> String {
     format!("+62811{order:08}")
 }
 
-/// The nth order is assigned to its two people.
+/// The assignment of the nth order to its two people.
 pub(crate) fn assigned(order: u64, pool: &str) -> String {
     assigned_to(order, order, pool)
 }
 
-/// The nth order is assigned to an agent who may be on others too, in a shared pool.
+/// The assignment of the nth order in the shared pool, to an agent who may be on others too.
 pub(crate) fn shared(order: u64, agent: u64) -> String {
     assigned_to(order, agent, SHARED_POOL)
 }
@@ -39,17 +38,16 @@ fn assigned_to(order: u64, agent: u64, pool: &str) -> String {
     event.to_string()
 }
 
-/// The nth order is completed.
 pub(crate) fn completed(order: u64) -> String {
     story::event("completed", &format!("o-{order}"), 2).to_string()
 }
 
-/// An operator imports a number that is there already.
+/// An import of a number that is already in the pool.
 pub(crate) fn imported() -> String {
     json!({"type": "pool.import", "pool": POOL, "numbers": [number(0)]}).to_string()
 }
 
-/// A batch of messages, which came long ago.
+/// A batch of messages.
 pub(crate) fn batch(queue: Queue, bodies: impl IntoIterator<Item = String>) -> Value {
     batch_of(queue, bodies, 1_795_000_000)
 }
@@ -62,7 +60,7 @@ pub(crate) enum Case {
     Forbidden,
 }
 
-/// The event of a call that ends so, if `caller` may dial `called`.
+/// A call that ends like this, given that `caller` may dial `called`.
 pub(crate) fn call(route: Route, caller: &str, called: &str, case: Case) -> Value {
     let caller = if case == Case::Reject { "+628999999999" } else { caller };
     let signed = |good: &str| match case {
@@ -87,7 +85,7 @@ pub(crate) fn call(route: Route, caller: &str, called: &str, case: Case) -> Valu
     }
 }
 
-/// Whether an answer is that of such a call.
+/// Whether an answer is the one of such a call.
 pub(crate) fn is_answer(route: Route, case: Case, answer: &[u8]) -> bool {
     let answer: Value = serde_json::from_slice(answer).expect("an HTTP answer is JSON");
     let body = answer["body"].as_str().unwrap_or_default();
@@ -115,7 +113,7 @@ impl Case {
     }
 }
 
-/// A route as the table names it.
+/// The name of a route in the report.
 pub(crate) fn name(route: Route) -> &'static str {
     match route {
         Route::Switch => "POST /calls/resolve",

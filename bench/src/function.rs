@@ -1,4 +1,4 @@
-//! The functions that are measured, and what they are measured beside.
+//! The functions of the service, and the plain ones that they are compared with.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,38 +10,34 @@ use serde_json::{Value, json};
 use support::events::Queue;
 use support::functions::variables;
 
-/// The numbers of this pool are free again as soon as they are released.
+/// An exclusive pool without a cool-down.
 pub(crate) const POOL: &str = "bench";
-/// Those of this one serve many orders at once.
+/// A shared pool without a cool-down.
 pub(crate) const SHARED_POOL: &str = "shared";
 
-/// A function as it is deployed.
-#[derive(Clone, Debug)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<PathBuf>,
-    /// The bytes that are uploaded, compressed as a zip file has them.
+    /// The size of its zip file, in bytes.
     pub(crate) zipped: u64,
 }
 
-/// What a run measures.
-#[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) resolve_call: Function,
     pub(crate) assign_numbers: Function,
     pub(crate) release_numbers: Function,
     pub(crate) refill_pool: Function,
-    /// The floor: answers, and calls nobody.
+    /// The floor: it answers, and calls no service.
     pub(crate) hello: Function,
     /// One `GetItem`, in Rust.
     pub(crate) one_get_item: Function,
-    /// One `GetItem`, in Node.js; or why it can't be measured here.
+    /// One `GetItem`, in Node.js, or why it can not be measured here.
     pub(crate) node: Result<Function, String>,
 }
 
 impl Functions {
-    /// Finds what `make bench` has built.
+    /// Finds the functions that `make bench` has built.
     pub(crate) fn find() -> Result<Self, String> {
         let ours = |name, folder| Function::bootstrap(name, "target/local/build", folder);
         let reference = |name, folder| Function::bootstrap(name, "target/lambda", folder);
@@ -98,7 +94,7 @@ impl Function {
     }
 }
 
-/// The pools: one of each allocation.
+/// One pool of each allocation.
 pub(crate) fn pools() -> Value {
     let pool = |id, allocation| {
         json!({
@@ -112,14 +108,14 @@ pub(crate) fn pools() -> Value {
     json!([pool(POOL, "exclusive"), pool(SHARED_POOL, "shared")])
 }
 
-/// The size of a file in a zip file.
+/// The compressed size of a file.
 fn deflated(bytes: &[u8]) -> u64 {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).expect("memory takes it");
     encoder.finish().expect("memory takes it").len() as u64
 }
 
-/// Installs the Node.js function, once, if that is possible here.
+/// Installs the Node.js function if that is possible here. Later runs reuse it.
 fn node() -> Result<Function, String> {
     let node = Path::new("target/bench/node");
     let source = Path::new("bench/node");

@@ -1,9 +1,8 @@
-//! Measures the functions as they are deployed, beside plain ones, and shows all of
-//! it in one table.
+//! Measures the deployed functions beside plain ones, and prints one report.
 //!
-//! The processes are driven through a Lambda Runtime API and find an embedded
-//! DynamoDB, queues and secrets at an address of this machine. Whatever is compared
-//! is measured by turns, so that a machine that is slow for a while is slow for all.
+//! The processes run under a Lambda Runtime API, with an embedded DynamoDB, queues and secrets
+//! at an address of this machine. Functions that are compared are measured in turns, so that
+//! a machine that is slow for a while slows all of them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads this")]
 #![expect(
     clippy::expect_used,
@@ -64,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // One thread: what is measured has the other processor.
+    // One thread: the measured process has the other processor.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     match runtime.block_on(until_stopped(&effort)) {
@@ -77,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs until the end or a signal; either way, no process is left behind.
+/// Runs until the end or a signal. Either way, no process is left behind.
 async fn until_stopped(effort: &Effort) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| error.to_string());
     let (mut interrupted, mut terminated) =

@@ -1,5 +1,5 @@
-//! Each function as a process, beside the plain ones: how long it takes to start, to
-//! answer for the first time and from then on, and what it needs for that.
+//! Each function as a process: the time to start, to answer the first event and later ones,
+//! processor time and memory.
 
 use std::collections::BTreeMap;
 
@@ -15,31 +15,33 @@ use crate::progress::step;
 use crate::sample::Sample;
 use crate::stage::Stage;
 
-/// What was measured of one function; times in milliseconds, memory in MiB.
-#[derive(Debug, Default)]
-pub(crate) struct Measured {
-    /// From exec until it asks for its first event.
+/// The measurements of one function: times in milliseconds, memory in MiB.
+#[derive(Default)]
+pub(crate) struct Measurements {
+    /// From exec until the first request for an event.
     pub(crate) start: Sample,
     /// The first event.
     pub(crate) first: Sample,
-    /// Later ones.
+    /// Later events.
     pub(crate) warm: Sample,
-    /// Processor time of a later one.
+    /// The processor time of a later event.
     pub(crate) processor: Sample,
     pub(crate) peak_memory: f64,
 }
 
-/// What was measured of all, by name.
-#[derive(Debug, Default)]
+/// The measurements of all functions, by name.
+#[derive(Default)]
 pub(crate) struct Processes {
-    pub(crate) http: BTreeMap<&'static str, Measured>,
-    pub(crate) https: BTreeMap<&'static str, Measured>,
+    pub(crate) http: ByName,
+    pub(crate) https: ByName,
 }
 
-/// The events that all functions are given, and the orders that these are about.
+pub(crate) type ByName = BTreeMap<&'static str, Measurements>;
+
+/// The events of all functions, and their orders.
 pub(crate) struct Script {
     pub(crate) stage: Stage,
-    /// Who may dial which number.
+    /// This caller may dial this number.
     pub(crate) caller: String,
     pub(crate) called: String,
 }
@@ -68,7 +70,7 @@ impl Script {
         for _ in 0..orders.div_ceil(10) {
             stage.assign(POOL, 10).await;
         }
-        // It is called all the time, so that it must not end.
+        // The first order is called all the time, so it must not end.
         stage.keep_oldest();
         Self { stage, caller, called }
     }
@@ -84,7 +86,7 @@ impl Script {
     }
 }
 
-/// Measures all functions by turns.
+/// Measures all functions in turns.
 pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Processes {
     let mut script = Script::new(functions, 100).await;
     let http = script.stage.endpoint.clone();
@@ -104,7 +106,7 @@ pub(crate) async fn measure(functions: &Functions, effort: &Effort) -> Processes
                 environment.end().await;
             }
         }
-        // None is always the first.
+        // Another function goes first in the next round.
         turns.rotate_left(1);
     }
     warm(functions, effort, &mut script, &http, &mut processes.http).await;
@@ -117,7 +119,7 @@ async fn warm(
     effort: &Effort,
     script: &mut Script,
     endpoint: &Endpoint,
-    processes: &mut BTreeMap<&'static str, Measured>,
+    processes: &mut ByName,
 ) {
     let mut environments = Vec::new();
     for function in functions.all() {

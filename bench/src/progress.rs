@@ -1,13 +1,13 @@
-//! Tells a person at a terminal what takes so long, on one line that changes.
+//! Shows the current step to a person at a terminal, on one line.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// When something was said last.
+/// The time of the last message.
 static LAST: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// Says what is being done now. Where nobody watches, it says so a few times a minute.
+/// Shows the current step. Without a terminal, prints a line a few times a minute.
 pub(crate) fn step(what: &str) {
     let mut last = LAST.lock().expect("nobody panicked");
     let watched = stderr().is_terminal();

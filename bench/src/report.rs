@@ -1,32 +1,30 @@
-//! From what was measured to what a reader is shown: the targets first, then the details.
-
-use std::collections::BTreeMap;
+//! The sections of the report: the targets first, then the details.
 
 use crate::calls::Calls;
-use crate::crowd::{Crowd, RoundTrips, Sharing};
+use crate::crowd::{CrowdFigures, RoundTrips, SharedPoolFigures};
 use crate::events;
 use crate::function::Functions;
-use crate::orders::{Both, Grown};
-use crate::processes::{Measured, Processes};
+use crate::orders::{OrderFigures, PoolGrowth};
+use crate::processes::{ByName, Measurements, Processes};
 use crate::sample::{figure, thousands};
 use crate::table::Section;
 
-/// All that a run has measured.
+/// All measurements of a run.
 pub(crate) struct Run {
     pub(crate) functions: Functions,
     pub(crate) processes: Processes,
     pub(crate) calls: Calls,
-    pub(crate) exclusive: Both,
-    pub(crate) shared: Both,
+    pub(crate) exclusive: OrderFigures,
+    pub(crate) shared: OrderFigures,
     pub(crate) round_trips: RoundTrips,
-    pub(crate) crowds: Vec<Crowd>,
-    pub(crate) sharing: Sharing,
-    pub(crate) growth: Vec<Grown>,
+    pub(crate) crowds: Vec<CrowdFigures>,
+    pub(crate) sharing: SharedPoolFigures,
+    pub(crate) growth: Vec<PoolGrowth>,
 }
 
-/// A megabyte as the limits of packages count it.
+/// Bytes of a megabyte, as Lambda's limits on packages count them.
 pub(crate) const MEGABYTE: f64 = 1_000_000.0;
-/// What is told of by ratio, as the last column says.
+/// The function that the columns `× plain` compare with.
 pub(crate) const PLAIN: &str = "one-get-item";
 
 impl Run {
@@ -47,15 +45,7 @@ impl Run {
     fn starts(&self) -> Section {
         let mut section = Section::new(
             "Start and first invoke",
-            [
-                "function",
-                "start, HTTP",
-                "start, HTTPS",
-                "× plain",
-                "first, HTTP",
-                "first, HTTPS",
-                "× plain",
-            ],
+            "function | start, HTTP | start, HTTPS | × plain | first, HTTP | first, HTTPS | × plain",
         );
         self.compare(&mut section, |http, https, plain| {
             [
@@ -67,31 +57,22 @@ impl Run {
                 figure(https.first.median() / plain.first.median()),
             ]
         });
-        section.note(
+        let section = section.note(
             "Start: from exec until the process asks the Runtime API for its first event. \
              Medians, in brackets between which values the middle half lies. \
              Plain: one-get-item, over HTTPS. \
              Functions read the certificates that this machine trusts from one file, as on Lambda.",
         );
-        if let Err(why) = &self.functions.node {
-            section.note(format!("Node.js could not be measured: {why}."));
+        match &self.functions.node {
+            Ok(_) => section,
+            Err(why) => section.note(format!("Node.js could not be measured: {why}.")),
         }
-        section
     }
 
     fn warm(&self) -> Section {
         let mut section = Section::new(
             "Warm invoke",
-            [
-                "function",
-                "p50, HTTP",
-                "p99",
-                "p50, HTTPS",
-                "p99",
-                "× plain",
-                "CPU, HTTPS",
-                "× plain",
-            ],
+            "function | p50, HTTP | p99 | p50, HTTPS | p99 | × plain | CPU, HTTPS | × plain",
         );
         self.compare(&mut section, |http, https, plain| {
             [
@@ -109,15 +90,12 @@ impl Run {
              resolve-call, one-get-item and node read one row; hello calls nobody; assign-numbers, \
              release-numbers and refill-pool handle one message. \
              CPU: processor time of the process for one invoke.",
-        );
-        section
+        )
     }
 
     fn needs(&self) -> Section {
-        let mut section = Section::new(
-            "Memory and size",
-            ["function", "peak memory", "× plain", "zip", "× plain"],
-        );
+        let mut section =
+            Section::new("Memory and size", "function | peak memory | × plain | zip | × plain");
         let plain = measured(&self.processes.https, PLAIN);
         let plain_size = self.functions.one_get_item.zipped as f64;
         for function in self.functions.all() {
@@ -135,14 +113,13 @@ impl Run {
             "Memory: the most that was resident, over HTTPS, after all calls. \
              Zip: the deflated `bootstrap`; of node, its `node_modules`, which Lambda's own Node.js \
              runtime brings along.",
-        );
-        section
+        )
     }
 
     fn routes(&self) -> Section {
         let mut section = Section::new(
             "Calls, warm",
-            ["route", "answer", "p50", "p99", "× plain", "CPU", "requests", "read units"],
+            "route | answer | p50 | p99 | × plain | CPU | requests | read units",
         );
         for call in &self.calls.calls {
             section.row([
@@ -160,25 +137,14 @@ impl Run {
             "Over HTTP. Plain: one-get-item, p50 {}, p99 {} ms.",
             self.calls.reference.shown(" ms"),
             figure(self.calls.reference.percentile(99.0)),
-        ));
-        section
+        ))
     }
 
     fn orders(&self) -> Section {
         let mut section = Section::new(
             "Orders, two participants, through one environment",
-            [
-                "step",
-                "orders a second",
-                "ms per order",
-                "CPU per order",
-                "write units",
-                "read units",
-                "transactions",
-                "reads",
-                "queue requests",
-                "round trips",
-            ],
+            "step | orders a second | ms per order | CPU per order | write units | read units | \
+             transactions | reads | queue requests | round trips",
         );
         let trips = &self.round_trips;
         for (pool, both) in [("exclusive", &self.exclusive), ("shared", &self.shared)] {
@@ -202,7 +168,7 @@ impl Run {
                 ]);
             }
         }
-        section.note(
+        let section = section.note(
             "From a pool of 10,000 numbers, half of them free. All but round trips is for one order; \
              round trips, one after the other, are for the whole batch. \
              The database takes its part of the time here, about as long as the function does, and \
@@ -212,14 +178,13 @@ impl Run {
             "Units by DynamoDB's rules, as the embedded database tells them: in a transaction an item \
              of up to 1 KB is two units, and a moved index key is two more, which a transaction does \
              not double. What was refused is charged two units an item, which the database does not tell.",
-        );
-        section
+        )
     }
 
     fn tries(&self) -> Section {
         let mut section = Section::new(
             "Tries, by concurrent assigners",
-            ["assigners", "shards", "transactions per order", "ms per batch of 10"],
+            "assigners | shards | transactions per order | ms per batch of 10",
         );
         for crowd in &self.crowds {
             section.row([
@@ -235,16 +200,15 @@ impl Run {
              on which only requests take time: a read about 4 ms, a transaction about 25 ms, a message \
              about 6 ms. Transactions that meet at a row are refused, as DynamoDB does. Not simulated: \
              an index that lags.",
-        );
-        section
+        )
     }
 
     fn sharing(&self) -> Section {
         let mut section = Section::new(
             "A shared pool under a crowd",
-            ["orders", "agents", "numbers", "tries, mean", "p50", "p99", "most", "write units"],
+            "orders | agents | numbers | tries, mean | p50 | p99 | most | write units",
         );
-        let Sharing { orders, agents, numbers, tries, write_units } = &self.sharing;
+        let SharedPoolFigures { orders, agents, numbers, tries, write_units } = &self.sharing;
         section.row([
             thousands(*orders as f64),
             thousands(*agents as f64),
@@ -258,24 +222,14 @@ impl Run {
         section.note(
             "64 assigners at once, batches of ten, on the same virtual clock; all orders live at once, and \
              every one of them has two routes of its own in the end. Tries and write units are for one order.",
-        );
-        section
+        )
     }
 
     fn grown(&self) -> Section {
         let mut section = Section::new(
             "Growth: assigning in batches of 10",
-            [
-                "numbers",
-                "taken",
-                "ms per order",
-                "× smallest",
-                "write units",
-                "read units",
-                "transactions",
-                "reads",
-                "release, ms",
-            ],
+            "numbers | taken | ms per order | × smallest | write units | \
+             read units | transactions | reads | release, ms",
         );
         for grown in &self.growth {
             let smallest = self.growth.iter().find(|it| it.taken == grown.taken).unwrap_or(grown);
@@ -295,16 +249,15 @@ impl Run {
         section.note(
             "Read units are those of one query for each batch: up to 200 numbers of one of 16 shards, \
              fewer where a shard has fewer; so they end at 0.15. Left out: where fewer than 500 numbers would be free.",
-        );
-        section
+        )
     }
 
-    /// Adds a row for each function: what `cells` makes of its figures over HTTP, those over
-    /// HTTPS, and those of the plain one over HTTPS.
+    /// Adds a row for each function. `cells` receives its measurements over HTTP and HTTPS,
+    /// and those of the plain function over HTTPS.
     fn compare<const N: usize>(
         &self,
         section: &mut Section,
-        cells: impl Fn(&Measured, &Measured, &Measured) -> [String; N],
+        cells: impl Fn(&Measurements, &Measurements, &Measurements) -> [String; N],
     ) {
         let Processes { http, https } = &self.processes;
         for function in self.functions.all() {
@@ -315,6 +268,6 @@ impl Run {
     }
 }
 
-pub(crate) fn measured<'a>(all: &'a BTreeMap<&'static str, Measured>, name: &str) -> &'a Measured {
+pub(crate) fn measured<'a>(all: &'a ByName, name: &str) -> &'a Measurements {
     all.get(name).expect("all functions were measured")
 }

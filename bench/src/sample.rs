@@ -1,6 +1,6 @@
-//! Many measurements of one thing, and what a reader wants to know of them.
+//! Repeated measurements of one thing, and their statistics.
 
-/// What was measured, in one unit; in milliseconds where it is time.
+/// Measurements in one unit. Times are in milliseconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample(Vec<f64>);
 
@@ -9,7 +9,7 @@ impl Sample {
         self.0.push(value);
     }
 
-    /// The value below which this share of all values lies, in hundredths.
+    /// The measured value below which this share of all values lies, in percent.
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -26,20 +26,20 @@ impl Sample {
         self.percentile(50.0)
     }
 
-    /// The median, and between which values the middle half lies.
+    /// The median, with the middle half of the values in brackets.
     pub(crate) fn shown(&self, unit: &str) -> String {
         let [low, median, high] = [25.0, 50.0, 75.0].map(|it| figure(self.percentile(it)));
         format!("{median}{unit} ({low}–{high})")
     }
 
-    /// Whether the middle halves of both have something in common.
+    /// Whether the middle halves of both overlap.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.percentile(25.0) <= other.percentile(75.0)
             && other.percentile(25.0) <= self.percentile(75.0)
     }
 }
 
-/// A figure with as many digits as mean something.
+/// A figure with three significant digits.
 pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         _ if value.is_nan() => "–".to_owned(),
@@ -50,7 +50,7 @@ pub(crate) fn figure(value: f64) -> String {
     }
 }
 
-/// A whole number, its thousands set apart.
+/// A whole number with thousands separators.
 pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

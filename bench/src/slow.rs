@@ -1,5 +1,4 @@
-//! A cloud that takes its time, in which transactions that meet at a row are refused, as
-//! DynamoDB refuses them.
+//! A cloud with latency. It refuses transactions that conflict, as DynamoDB does.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,16 +12,16 @@ use tokio::time::sleep;
 /// How long requests take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Latency {
-    /// As in a Region of AWS.
+    /// Like DynamoDB and SQS in a Region.
     Real,
-    /// All the same; for counting round trips.
+    /// The same for every request, to count round trips.
     Fixed,
 }
 
-/// Milliseconds of a request where all take the same.
+/// Milliseconds of a request with [`Latency::Fixed`].
 pub(crate) const FIXED: u64 = 100;
 
-/// Who asks.
+/// The client of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Its transactions are counted.
@@ -30,31 +29,26 @@ pub(crate) enum Role {
     Other,
 }
 
-/// A cloud behind some distance.
-#[derive(Debug)]
-pub(crate) struct Slow {
+pub(crate) struct SlowCloud {
     pub(crate) cloud: Arc<Cloud>,
     latency: Latency,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 pub(crate) struct State {
     rng: Rng,
-    /// The rows that transactions are at.
+    /// The rows of transactions in progress.
     busy: HashSet<String>,
-    /// Transactions of assigners, by the order's row.
+    /// How many transactions of assigners each order's row had.
     pub(crate) tries: HashMap<String, u64>,
 }
 
-impl Slow {
-    /// Puts a cloud at a distance.
+impl SlowCloud {
     pub(crate) fn new(cloud: Arc<Cloud>, latency: Latency) -> Arc<Self> {
         let (rng, busy, tries) = (Rng::with_seed(1), HashSet::new(), HashMap::new());
         Arc::new(Self { cloud, latency, state: Mutex::new(State { rng, busy, tries }) })
     }
 
-    /// Clients of it.
     pub(crate) fn clients(self: &Arc<Self>, role: Role) -> Clients {
         let this = Arc::clone(self);
         let http = connector(move |request| {
@@ -97,7 +91,7 @@ impl Slow {
         reply
     }
 
-    /// How long a request is on its way, there or back.
+    /// How long a request, or its answer, is on its way.
     fn way(&self, request: &Request) -> Duration {
         let typical = match (self.latency, request.operation.as_str()) {
             (Latency::Fixed, _) => return Duration::from_millis(FIXED / 2),
@@ -109,7 +103,7 @@ impl Slow {
     }
 }
 
-/// The rows that a transaction writes; none of any other request.
+/// The rows of a transaction. None for any other request.
 fn rows(request: &Request) -> Vec<String> {
     if request.service != Service::DynamoDb || request.operation != "TransactWriteItems" {
         return Vec::new();

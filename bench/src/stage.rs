@@ -1,5 +1,4 @@
-//! A pool of numbers with the two functions that give them out and take them back,
-//! as processes over one cloud.
+//! A pool of numbers on one cloud, with assign-numbers and release-numbers as processes.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,14 +14,13 @@ use crate::environment::Environment;
 use crate::events;
 use crate::function::Functions;
 
-/// Moments in seconds: all numbers that are free have been for long, in the order of
-/// their release, and those that are taken will be for long.
+/// Unix seconds: free numbers became free long ago, one after the other, and taken numbers
+/// stay taken for long.
 const FREE_SINCE: u64 = 1_700_000_000;
 const TAKEN_UNTIL: u64 = 4_000_000_000;
-/// The shards of a pool that says nothing else.
+/// The default number of shards.
 const SHARDS: u64 = 16;
 
-/// A pool and its functions.
 pub(crate) struct Stage {
     pub(crate) cloud: Arc<Cloud>,
     pub(crate) endpoint: Endpoint,
@@ -32,23 +30,19 @@ pub(crate) struct Stage {
     live: VecDeque<u64>,
 }
 
-/// What a batch took.
+/// The measurements of a batch. Times are in milliseconds.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// In milliseconds, as the Runtime API saw it.
     pub(crate) time: f64,
-    /// Of the function, in milliseconds.
     pub(crate) processor_time: f64,
-    /// What the tables were asked for.
     pub(crate) bill: Bill,
     /// Requests to queues and secrets.
     pub(crate) others: u64,
-    /// What was announced.
     pub(crate) announced: Vec<Value>,
 }
 
 impl Stage {
-    /// Sets up a pool of `numbers`, the first `taken` of which are.
+    /// Sets up a pool of `numbers`, the first `taken` of them taken.
     pub(crate) async fn new(functions: &Functions, pool: &str, numbers: u64, taken: u64) -> Self {
         let cloud = cloud();
         let endpoint = Endpoint::http(&cloud).await;
@@ -60,29 +54,29 @@ impl Stage {
         stage
     }
 
-    /// Takes these numbers of the pool, for good.
+    /// Marks these numbers of the pool as taken.
     pub(crate) async fn take(&self, pool: &str, numbers: Range<u64>) {
         import(&self.cloud.tables, pool, numbers, true).await;
     }
 
-    /// The event of the next new order, which will live.
+    /// The assignment of a new order.
     pub(crate) fn next_assigned(&mut self, pool: &str) -> String {
         self.orders += 1;
         self.live.push_back(self.orders);
         events::assigned(self.orders, pool)
     }
 
-    /// The event that ends the oldest order that lives.
+    /// The completion of the oldest live order.
     pub(crate) fn next_completed(&mut self) -> String {
         events::completed(self.live.pop_front().expect("an order lives"))
     }
 
-    /// Lets the oldest order live for good.
+    /// Keeps the oldest live order from ever being completed.
     pub(crate) fn keep_oldest(&mut self) {
         self.live.pop_front();
     }
 
-    /// Has a batch of new orders be given their numbers.
+    /// Assigns a batch of new orders.
     pub(crate) async fn assign(&mut self, pool: &str, size: usize) -> Batch {
         let bodies: Vec<String> = (0..size).map(|_| self.next_assigned(pool)).collect();
         let batch = batch(&self.cloud, &mut self.assign, Queue::Assign, bodies).await;
@@ -90,7 +84,7 @@ impl Stage {
         batch
     }
 
-    /// Has as many orders end.
+    /// Completes the oldest live orders in a batch.
     pub(crate) async fn release(&mut self, size: usize) -> Batch {
         let bodies: Vec<String> = (0..size).map(|_| self.next_completed()).collect();
         let batch = batch(&self.cloud, &mut self.release, Queue::Release, bodies).await;
@@ -124,12 +118,12 @@ async fn batch(
     }
 }
 
-/// Puts rows of numbers in.
+/// Adds rows of numbers.
 pub(crate) async fn import(tables: &Tables, pool: &str, numbers: Range<u64>, taken: bool) {
     import_spread(tables, pool, numbers, taken, SHARDS).await;
 }
 
-/// The same, for a pool with so many shards. Numbers are spread over them at random,
+/// The same, for a pool with this number of shards. Numbers are spread over them at random,
 /// as the service spreads them by a hash.
 pub(crate) async fn import_spread(
     tables: &Tables,
@@ -140,7 +134,7 @@ pub(crate) async fn import_spread(
 ) {
     let row = |n: u64| {
         let number = events::number(n);
-        // The same in every run, and when the number is taken.
+        // The same shard in every run, also when the number is taken later.
         let shard = fastrand::Rng::with_seed(n).u64(0..shards);
         let available_at = if taken { TAKEN_UNTIL } else { FREE_SINCE + n };
         let mut row = json!({
@@ -160,7 +154,7 @@ pub(crate) async fn import_spread(
         let end = left.end.min(left.start + 50_000);
         tables.import("NumbersTable", (left.start..end).map(row));
         left.start = end;
-        // A signal that came meanwhile is heard here.
+        // Lets the main loop see a signal.
         tokio::task::yield_now().await;
     }
 }

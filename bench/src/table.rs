@@ -1,9 +1,8 @@
-//! The table that a run ends with, in Markdown that is aligned for a terminal.
+//! The tables that a run prints, in Markdown that is aligned for a terminal.
 
 use std::fmt::Write as _;
 
-/// A part of the table.
-#[derive(Debug)]
+/// A table with its title and notes.
 pub(crate) struct Section {
     title: String,
     header: Vec<String>,
@@ -12,8 +11,9 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    pub(crate) fn new<const N: usize>(title: &str, header: [&str; N]) -> Self {
-        let header = header.map(str::to_owned).to_vec();
+    /// A section without rows. The names of its columns stand between ` | `.
+    pub(crate) fn new(title: &str, header: &str) -> Self {
+        let header = header.split(" | ").map(str::to_owned).collect();
         Self { title: title.to_owned(), header, rows: Vec::new(), notes: Vec::new() }
     }
 
@@ -21,11 +21,11 @@ impl Section {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    pub(crate) fn note(&mut self, note: impl Into<String>) {
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
+        self
     }
 
-    /// The section as text.
     pub(crate) fn render(&self) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
         let width = |column| {
@@ -58,12 +58,11 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut section = Section::new("Sizes", ["what", "ours"]);
+        let mut section = Section::new("Sizes", "what | ours");
         section.row(["µ", "12"]);
         section.row(["longer", "1"]);
-        section.note("A note.");
         assert_eq!(
-            section.render(),
+            section.note("A note.").render(),
             "## Sizes\n\n\
              | what   | ours |\n\
              | ------ | ---- |\n\

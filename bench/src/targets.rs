@@ -1,4 +1,4 @@
-//! The targets, each beside its reference, and whether it is met.
+//! The performance targets, and whether each is met.
 
 use crate::calls::{Call, Calls};
 use crate::events::Case;
@@ -8,30 +8,17 @@ use crate::table::Section;
 
 impl Run {
     pub(crate) fn targets(&self) -> Section {
-        let mut targets = Targets(Section::new(
-            "Targets",
-            ["what", "ours", "reference", "ratio", "at most", "met"],
-        ));
+        let mut targets =
+            Targets(Section::new("Targets", "what | ours | reference | ratio | at most | met"));
         let ours = measured(&self.processes.https, "resolve-call");
         let plain = measured(&self.processes.https, PLAIN);
-        targets.ratio(
-            "resolve-call: start to first `/next`, primed over TLS, ms",
-            ours.start.median(),
-            plain.start.median(),
-            1.5,
-        );
-        targets.ratio(
-            "resolve-call: first invoke over TLS, ms; beside its warm p50",
-            ours.first.median(),
-            ours.warm.median(),
-            2.0,
-        );
-        targets.ratio(
-            "resolve-call: warm p50, connect, ms",
-            measured(&self.processes.http, "resolve-call").warm.median(),
-            measured(&self.processes.http, PLAIN).warm.median(),
-            1.15,
-        );
+        let start = "resolve-call: start to first `/next`, primed over TLS, ms";
+        targets.ratio(start, ours.start.median(), plain.start.median(), 1.5);
+        let first = "resolve-call: first invoke over TLS, ms; beside its warm p50";
+        targets.ratio(first, ours.first.median(), ours.warm.median(), 2.0);
+        let [warm, plain_warm] =
+            ["resolve-call", PLAIN].map(|name| measured(&self.processes.http, name).warm.median());
+        targets.ratio("resolve-call: warm p50, connect, ms", warm, plain_warm, 1.15);
         let reference = self.functions.one_get_item.zipped as f64 / MEGABYTE;
         for (function, most) in [
             (&self.functions.resolve_call, 2.5),
@@ -99,48 +86,35 @@ fn met(is_met: bool) -> String {
     if is_met { "yes" } else { "NO" }.to_owned()
 }
 
-/// The first section; each row is a target.
+/// The section of the targets: each row is one.
 struct Targets(Section);
 
 impl Targets {
-    /// A figure that may be so many times its reference.
+    /// A figure that may be at most `most` times its reference.
     fn ratio(&mut self, what: &str, ours: f64, reference: f64, most: f64) {
-        let ratio = ours / reference;
-        let cells = [ours, reference, ratio].map(figure);
-        self.row(what, cells, format!("{} ×", figure(most)), met(ratio <= most));
+        let is_met = ours / reference <= most;
+        self.row(what, ours, Some(reference), format!("{} ×", figure(most)), is_met);
     }
 
-    /// A figure that has a limit of its own, beside its reference.
+    /// A figure with an absolute limit, beside its reference.
     fn beside(&mut self, what: &str, ours: f64, reference: f64, most: f64) {
-        let cells = [ours, reference, ours / reference].map(figure);
-        self.row(what, cells, figure(most), met(ours <= most));
+        self.row(what, ours, Some(reference), figure(most), ours <= most);
     }
 
-    /// A figure that has a limit and no reference.
+    /// A figure with an absolute limit. It may be an average, with a rounding error.
     fn limit(&mut self, what: &str, ours: f64, most: f64) {
-        let cells = [figure(ours), String::new(), String::new()];
-        self.row(what, cells, figure(most), met(is_at_most(ours, most)));
+        self.row(what, ours, None, figure(most), ours <= most + 1e-6);
     }
 
-    /// A figure that must not differ from its reference, but by what a rare second
-    /// look at a shard costs.
+    /// A figure that must not exceed its reference by more than 2 %: the cost of a rare second
+    /// query of a shard.
     fn equal(&mut self, what: &str, ours: f64, reference: f64) {
-        let cells = [ours, reference, ours / reference].map(figure);
-        self.row(what, cells, "1 ×".to_owned(), met(ours <= reference * 1.02));
+        self.row(what, ours, Some(reference), "1 ×".to_owned(), ours <= reference * 1.02);
     }
 
-    fn row(
-        &mut self,
-        what: &str,
-        [ours, reference, ratio]: [String; 3],
-        most: String,
-        met: String,
-    ) {
-        self.0.row([what.to_owned(), ours, reference, ratio, most, met]);
+    fn row(&mut self, what: &str, ours: f64, reference: Option<f64>, most: String, is_met: bool) {
+        let [reference, ratio] =
+            reference.map_or_else(Default::default, |it| [figure(it), figure(ours / it)]);
+        self.0.row([what.to_owned(), figure(ours), reference, ratio, most, met(is_met)]);
     }
-}
-
-/// Averages of whole numbers come with a rounding error.
-fn is_at_most(value: f64, most: f64) -> bool {
-    value <= most + 1e-6
 }

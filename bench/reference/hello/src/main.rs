@@ -1,4 +1,4 @@
-//! The least that a Rust function can be: it answers, and calls nobody.
+//! The smallest Rust function: it answers, and calls no service.
 //! `make bench` measures it as the floor under everything else.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};

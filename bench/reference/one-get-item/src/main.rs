@@ -1,9 +1,8 @@
-//! A plain function behind an HTTP API: one strongly consistent `GetItem`, and
-//! nothing of what makes the service (no signature, no secret, no hash, no rule).
+//! A plain function behind an HTTP API: one strongly consistent `GetItem`, without signatures,
+//! secrets, hashes and rules.
 //!
-//! `make bench` measures it beside resolve-call, so it is built and set up alike:
-//! the same profile, SDK features, TLS library, timeouts, and a first `GetItem`
-//! while starting.
+//! `make bench` compares resolve-call with it, so both have the same profile, SDK features, TLS
+//! library and timeouts, and send a first `GetItem` while they start.
 
 use std::time::Duration;
 
@@ -27,9 +26,9 @@ async fn main() -> Result<(), Error> {
     let _ = get(&client, &table, "-", "-").send().await;
 
     run(service_fn(async |event: LambdaEvent<Value>| {
-        let asked = event.payload.get("body").and_then(Value::as_str).unwrap_or("null");
-        let asked: Value = serde_json::from_str(asked)?;
-        let field = |name| asked.get(name).and_then(Value::as_str).ok_or(format!("no {name}"));
+        let request = event.payload.get("body").and_then(Value::as_str).unwrap_or("null");
+        let request: Value = serde_json::from_str(request)?;
+        let field = |name| request.get(name).and_then(Value::as_str).ok_or(format!("no {name}"));
         let answer =
             get(&client, &table, field("called")?, field("caller")?).consistent_read(true).send();
         let item = answer.await?.item.unwrap_or_default();
