@@ -1,12 +1,12 @@
-//! What a month costs.
+//! The bill of a month.
 
 use crate::figures::real;
-use crate::replay::Replayed;
+use crate::replay::ReplayResult;
 
-/// What is charged, in dollars.
+/// Prices in dollars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Prices {
-    /// A number, for a month.
+    /// The rent of a number for a month.
     pub(crate) number: f64,
     /// A million write units.
     pub(crate) million_writes: f64,
@@ -17,19 +17,19 @@ pub(crate) struct Prices {
 /// The bill of a month of 30 days.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bill {
-    /// Write units.
+    /// Write units of the tables.
     pub(crate) write_units: f64,
-    /// Read units.
+    /// Read units of the tables, without those of calls.
     pub(crate) read_units: f64,
-    /// The rent of the numbers.
+    /// The rent of the numbers, in dollars.
     pub(crate) numbers: f64,
-    /// What the tables charge for both kinds of unit.
+    /// The price of both kinds of unit, in dollars.
     pub(crate) tables: f64,
 }
 
 impl Bill {
-    /// The bill of a month of days like those that were replayed.
-    pub(crate) fn of(replayed: &Replayed, days: f64, prices: &Prices) -> Self {
+    /// The bill of a month of days like the replayed ones.
+    pub(crate) fn of(replayed: &ReplayResult, days: f64, prices: &Prices) -> Self {
         let a_month = |units: u64| real(units) / days * 30.0;
         let write_units = a_month(replayed.units_to_assign + replayed.units_to_complete);
         let read_units = a_month(replayed.units_to_read);
@@ -41,7 +41,7 @@ impl Bill {
         }
     }
 
-    /// All of it.
+    /// The sum, in dollars.
     pub(crate) fn total(&self) -> f64 {
         self.numbers + self.tables
     }

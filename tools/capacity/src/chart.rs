@@ -1,7 +1,7 @@
 //! The numbers in use over time, as a picture (SVG).
 //!
-//! The axis of numbers is logarithmic: one allocation takes hundreds of times what the
-//! other does, and both are to be seen.
+//! The axis of numbers is logarithmic, so that both allocations are visible: one takes hundreds
+//! of times as many numbers as the other.
 
 use std::fmt::Write as _;
 
@@ -13,15 +13,15 @@ use crate::replay::Sample;
 /// A line of the chart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
-    /// What it shows.
+    /// Its name in the legend.
     pub(crate) name: &'a str,
-    /// Its class: the colour and kind of its stroke.
+    /// Its CSS class: the colour and kind of the stroke.
     pub(crate) class: &'a str,
-    /// Where it is from time to time.
+    /// The points in time.
     pub(crate) samples: &'a [Sample],
-    /// What it shows of each.
+    /// The value at a point.
     pub(crate) value: fn(&Sample) -> u64,
-    /// Its highest value, which may lie between two samples.
+    /// The highest value, which may lie between two samples.
     pub(crate) most: u64,
 }
 
@@ -118,7 +118,7 @@ fn is_power_of_ten(value: u64) -> bool {
     10_u64.pow(value.ilog10()) == value
 }
 
-/// Round moments, seven to twelve of them, with what to write below each.
+/// Seven to twelve round moments with their labels.
 fn ticks(begin: u64, end: u64) -> impl Iterator<Item = (u64, String)> {
     const STEPS: [u64; 12] =
         [60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];

@@ -1,5 +1,5 @@
-//! A day made up from a few parameters, for whoever has no trace yet. The same
-//! parameters and seed make the same day.
+//! A random day from a few parameters, for users without a trace. The same parameters and seed
+//! make the same day.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,24 +11,24 @@ use masking::{Role, Timestamp};
 use crate::figures::{real, whole};
 use crate::trace::{Order, Person, Trace};
 
-/// What the day is like.
+/// The parameters of the day.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Day {
-    /// How many orders it has.
+    /// The number of orders.
     pub(crate) orders: usize,
-    /// The rate of orders at its peak, over the average of the day.
+    /// The rate of orders at the peak, divided by the average of the day.
     pub(crate) peak_factor: f64,
-    /// How long an order lives, on average: each between half and one and a half of it.
+    /// The average life of an order, in minutes. Each lives 0.5 to 1.5 times as long.
     pub(crate) minutes: f64,
-    /// Who carries the orders.
+    /// The number of agents.
     pub(crate) agents: usize,
     /// The most orders that an agent carries at once.
     pub(crate) at_once: usize,
-    /// Where chance begins.
+    /// The seed of all random choices.
     pub(crate) seed: u64,
 }
 
-/// The agents are too few for the day.
+/// The day has too few agents.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("all agents are busy at {at}: raise --agents or --at-once, or lower --minutes")]
 pub(crate) struct TooFewAgents {
@@ -37,14 +37,14 @@ pub(crate) struct TooFewAgents {
 
 const BEGIN: &str = "2026-01-01T00:00:00Z";
 const DAY: u64 = 24 * 3600;
-/// The busiest time, in the evening.
+/// The second of the peak, in the evening.
 const PEAK: u64 = 19 * 3600;
-/// So many customers to choose from for each order of the day: about one order in ten
-/// is then from somebody who has another that day.
+/// Customers to choose from, for each order of the day. With five, about one order in ten is
+/// from a customer who has another order that day.
 const CUSTOMERS_PER_ORDER: usize = 5;
 
 impl Day {
-    /// Makes the day up.
+    /// Draws the day.
     pub(crate) fn trace(&self) -> Result<Trace, TooFewAgents> {
         let role = |name| Role::parse(name).expect("a role");
         let (customer, agent) = (role("customer"), role("agent"));
@@ -73,8 +73,7 @@ impl Day {
 
     /// The second of the day at which each order starts.
     fn starts(&self, rng: &mut Rng) -> Vec<u64> {
-        // A second is drawn until one is kept, which it is the more likely the higher
-        // its rate.
+        // Rejection sampling: a second is kept with a probability proportional to its rate.
         let steepness = steepness(self.peak_factor);
         let mut start = || loop {
             let second = rng.u64(0..DAY);
@@ -88,13 +87,13 @@ impl Day {
     }
 }
 
-/// The rate of orders, 1 at its peak: a wave that is narrower the steeper it is.
+/// The rate of orders, 1 at the peak. A higher steepness makes a narrower wave.
 fn rate(second: u64, steepness: f64) -> f64 {
     let turns = (real(second) - real(PEAK)) / real(DAY);
     f64::midpoint(1.0, (turns * TAU).cos()).powf(steepness)
 }
 
-/// How steep the wave is whose peak is so many times its average.
+/// The steepness of a wave with this ratio of peak and average.
 fn steepness(peak_factor: f64) -> f64 {
     let average = |steepness| {
         let minutes = (0..DAY).step_by(60);
@@ -112,13 +111,13 @@ fn steepness(peak_factor: f64) -> f64 {
     flatter
 }
 
-/// The agents, and what they carry.
+/// The agents and the orders that they carry.
 struct Crew {
     at_once: usize,
     carried: Vec<usize>,
-    /// Those who can take another order.
+    /// The agents who can take another order.
     ready: Vec<usize>,
-    /// When an order ends, and whose it is.
+    /// The end and the agent of each order.
     ends: BinaryHeap<Reverse<(Timestamp, usize)>>,
 }
 
@@ -128,7 +127,7 @@ impl Crew {
         Self { at_once: day.at_once, carried: vec![0; day.agents], ready, ends: BinaryHeap::new() }
     }
 
-    /// Gives an order to any of those who can take it.
+    /// Gives an order to a random agent who can take it.
     fn next(&mut self, rng: &mut Rng, start: Timestamp, end: Timestamp) -> Option<usize> {
         while let Some(&Reverse((end, agent))) = self.ends.peek()
             && end <= start

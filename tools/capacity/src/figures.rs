@@ -1,6 +1,6 @@
-//! Figures: from counts to real numbers and back, and as a person reads them.
+//! Conversions between counts and real numbers, and formats for people.
 
-/// A count, to calculate with.
+/// A count as a real number.
 #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
 pub(crate) fn real(count: u64) -> f64 {
     count as f64
@@ -16,7 +16,7 @@ pub(crate) fn whole(value: f64) -> u64 {
     value.round() as u64
 }
 
-/// A count with its thousands set apart: `25,114`.
+/// A count with thousands separators: `25,114`.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();

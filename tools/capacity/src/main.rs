@@ -59,10 +59,10 @@ Examples:
     capacity --orders 100000 --agents 2000 --minutes 25 --at-once 5 --cooldown-seconds 7200
     capacity orders.csv --cooldown-seconds 7200 --number-price 0.5 --chart orders.svg";
 
-/// What is asked for.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(version, about = ABOUT, after_help = DETAILS, max_term_width = 100)]
-struct Asked {
+struct Arguments {
     /// A trace of orders (CSV); without one, a day is made up
     #[arg(conflicts_with_all = ["orders", "peak_factor", "minutes", "agents", "at_once"])]
     trace: Option<PathBuf>,
@@ -115,7 +115,7 @@ const POOL: &str = "The pool";
 const PRICES: &str = "Prices";
 
 fn main() -> ExitCode {
-    match run(&Asked::parse()) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "a person reads this")]
@@ -127,24 +127,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
-    let trace = asked.trace()?;
-    let exclusive_pool = asked.pool(Allocation::Exclusive, &trace)?;
-    let shared_pool = asked.pool(Allocation::Shared, &trace)?;
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let trace = arguments.trace()?;
+    let exclusive_pool = arguments.pool(Allocation::Exclusive, &trace)?;
+    let shared_pool = arguments.pool(Allocation::Shared, &trace)?;
 
-    // Drawn on a terminal only.
+    // Shown only on a terminal.
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{msg:28} {wide_bar} {percent:>3}% {elapsed}")?);
     bar.set_message("exclusive");
     let exclusive = replay::exclusive(&trace, &exclusive_pool, &bar);
     let least = exclusive.usage.most_of_busiest_caller();
-    let shared = size::find(&trace, &shared_pool, least, asked.seed, &bar);
+    let shared = size::find(&trace, &shared_pool, least, arguments.seed, &bar);
     bar.finish_and_clear();
 
     let prices = Prices {
-        number: asked.number_price,
-        million_writes: asked.write_price,
-        million_reads: asked.read_price,
+        number: arguments.number_price,
+        million_writes: arguments.write_price,
+        million_reads: arguments.read_price,
     };
     let (exclusive, shared) = (&exclusive, &shared);
     let report = Report { trace: &trace, pool: &exclusive_pool, exclusive, shared, prices };
@@ -183,16 +183,16 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
         figures::grouped(exclusive.numbers),
         figures::grouped(shared.replayed.numbers)
     );
-    fs::write(&asked.chart, chart::svg(&title, &report.orders(), &lines))
-        .map_err(|error| format!("{}: {error}", asked.chart.display()))?;
+    fs::write(&arguments.chart, chart::svg(&title, &report.orders(), &lines))
+        .map_err(|error| format!("{}: {error}", arguments.chart.display()))?;
     #[expect(clippy::print_stdout, reason = "a person reads this")]
     {
-        println!("{report}\nchart: {}", asked.chart.display());
+        println!("{report}\nchart: {}", arguments.chart.display());
     }
     Ok(())
 }
 
-impl Asked {
+impl Arguments {
     fn trace(&self) -> Result<Trace, Box<dyn Error>> {
         let Some(path) = &self.trace else {
             let Self { orders, peak_factor, minutes, agents, at_once, seed, .. } = *self;
@@ -202,7 +202,7 @@ impl Asked {
         Ok(Trace::read(file).map_err(|error| format!("{}: {error}", path.display()))?)
     }
 
-    /// A pool of these rules. It lets an order live as long as the trace says.
+    /// The pool. It allows the longest life of an order in the trace.
     fn pool(&self, allocation: Allocation, trace: &Trace) -> Result<Pool, masking::Invalid> {
         let longest = trace.orders.iter().map(|it| it.end.seconds() - it.start.seconds()).max();
         let pools = serde_json::json!([{

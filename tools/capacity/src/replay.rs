@@ -1,9 +1,8 @@
-//! A trace, replayed through the rules that the functions run: each event is a
-//! [`masking::Attempt`], driven over tables in memory.
+//! Replays a trace through the rules of the functions: each event is a [`masking::Attempt`] on
+//! tables in memory.
 //!
-//! Events come one after the other, each once, and find what was written before them.
-//! So no claim is lost to another that is made at the same moment, and no list of
-//! numbers is out of date.
+//! Events come one after the other, each once, and see all earlier writes. So no claim is lost
+//! to a concurrent one, and no list of numbers is stale.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,60 +18,60 @@ use crate::trace::{self, Trace};
 use crate::units;
 use crate::usage::Usage;
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug, Default)]
-pub(crate) struct Replayed {
-    /// How many numbers the pool has in the end.
+pub(crate) struct ReplayResult {
+    /// The numbers of the pool at the end.
     pub(crate) numbers: u64,
-    /// How many claims took one try, two, and so on.
+    /// The number of claims that took one try, two tries, and so on.
     pub(crate) claims_by_tries: Vec<u64>,
-    /// The most orders that lived at once, and since when.
+    /// The most live orders at the same time, and since when.
     pub(crate) most_live_orders: Option<(u64, Timestamp)>,
-    /// Which numbers and people were in use.
+    /// The numbers and people in use.
     pub(crate) usage: Usage,
-    /// The most numbers at once that no order held, and that had not cooled down.
+    /// The most numbers in their cool-down at the same time.
     pub(crate) most_cooling: u64,
     /// The most orders that one number served.
     pub(crate) most_orders_of_a_number: u64,
-    /// Write units of claims, those in vain included.
+    /// Write units of claims, those of lost tries included.
     pub(crate) units_to_assign: u64,
     /// Write units of completions.
     pub(crate) units_to_complete: u64,
-    /// Read units.
+    /// Read units of claims and completions.
     pub(crate) units_to_read: u64,
-    /// How it was from time to time.
+    /// The state at regular intervals.
     pub(crate) samples: Vec<Sample>,
 }
 
-/// How it was at a moment.
+/// The state at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sample {
-    /// The moment.
+    /// When.
     pub(crate) at: Timestamp,
-    /// Orders that live.
+    /// Live orders.
     pub(crate) orders: u64,
-    /// Numbers that are in use.
+    /// Numbers in use.
     pub(crate) numbers: u64,
-    /// Routes of the person who has the most.
+    /// Routes of the person with the most routes.
     pub(crate) of_busiest_caller: u64,
 }
 
-/// An order found no numbers.
+/// The pool was dry for an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Waits {
-    /// When.
+pub(crate) struct PoolDry {
+    /// The start of that order.
     pub(crate) since: Timestamp,
 }
 
-/// A pool, and how its numbers are found.
+/// The numbers of a pool, as the service finds them.
 enum Stock {
-    /// The index `available`, oldest first. There are as many numbers as it takes.
+    /// The index `available`, oldest first. The pool grows when no number is free.
     Exclusive { available: BTreeSet<(Timestamp, Number)> },
-    /// All numbers of the pool, drawn from at random.
+    /// All numbers of the pool, drawn at random.
     Shared { numbers: Vec<Number>, rng: Rng },
 }
 
-/// A replay under way.
+/// A replay in progress.
 struct Replay<'a> {
     pool: &'a Pool,
     people: Vec<(Phone, PhoneHash)>,
@@ -81,26 +80,26 @@ struct Replay<'a> {
     orders_of_numbers: HashMap<Number, u64>,
     live_orders: u64,
     live_numbers: u64,
-    done: Replayed,
+    done: ReplayResult,
 }
 
-/// Into so many parts the samples divide a trace.
+/// The number of intervals between samples: five minutes each in a day.
 const SAMPLES: u64 = 288;
 
-/// Replays a trace on an exclusive pool, which gets a number more whenever none is free.
-pub(crate) fn exclusive(trace: &Trace, pool: &Pool, bar: &ProgressBar) -> Replayed {
+/// Replays a trace on an exclusive pool, which gets another number when none is free.
+pub(crate) fn exclusive(trace: &Trace, pool: &Pool, bar: &ProgressBar) -> ReplayResult {
     let stock = Stock::Exclusive { available: BTreeSet::new() };
     Replay::new(trace, pool, stock).run(trace, bar).expect("a pool that grows is never dry")
 }
 
-/// Replays a trace on a shared pool of so many numbers, until an order has to wait.
+/// Replays a trace on a shared pool of `size` numbers, until the pool is dry for an order.
 pub(crate) fn shared(
     trace: &Trace,
     pool: &Pool,
     size: u64,
     seed: u64,
     bar: &ProgressBar,
-) -> Result<Replayed, Waits> {
+) -> Result<ReplayResult, PoolDry> {
     let stock = Stock::Shared {
         numbers: (1..=size).map(made_up_number).collect(),
         rng: Rng::with_seed(seed),
@@ -108,7 +107,7 @@ pub(crate) fn shared(
     Replay::new(trace, pool, stock).run(trace, bar)
 }
 
-/// The person of a trace whom a caller stands for.
+/// The person of a trace for whom a caller stands.
 pub(crate) fn person_of(caller: &PhoneHash) -> usize {
     caller.as_str().parse().expect("a caller that was made up here")
 }
@@ -142,17 +141,17 @@ impl<'a> Replay<'a> {
             orders_of_numbers: HashMap::new(),
             live_orders: 0,
             live_numbers: 0,
-            done: Replayed::default(),
+            done: ReplayResult::default(),
         }
     }
 
-    fn run(mut self, trace: &Trace, bar: &ProgressBar) -> Result<Replayed, Waits> {
+    fn run(mut self, trace: &Trace, bar: &ProgressBar) -> Result<ReplayResult, PoolDry> {
         let mut events: Vec<(Timestamp, bool, usize)> = Vec::new();
         for (index, order) in trace.orders.iter().enumerate() {
             events.push((order.start, true, index));
             events.push((order.end, false, index));
         }
-        // At the same moment, what ends goes first.
+        // At the same moment, ends come before starts.
         events.sort_unstable();
         bar.reset();
         bar.set_length(events.len() as u64);
@@ -186,7 +185,7 @@ impl<'a> Replay<'a> {
         Ok(self.done)
     }
 
-    /// Forgets routes that anybody may claim, as TTL does: it changes no condition.
+    /// Deletes routes that anybody may claim, as TTL does. That changes no condition.
     fn sweep(&mut self, now: Timestamp) {
         while let Some(key) = self.done.usage.cooled(now) {
             self.tables.routes.remove(&key);
@@ -202,7 +201,12 @@ impl<'a> Replay<'a> {
         });
     }
 
-    fn assign(&mut self, index: usize, order: &trace::Order, now: Timestamp) -> Result<(), Waits> {
+    fn assign(
+        &mut self,
+        index: usize,
+        order: &trace::Order,
+        now: Timestamp,
+    ) -> Result<(), PoolDry> {
         let people = order.people.iter().map(|(role, person)| {
             let (phone, caller) = self.people[*person].clone();
             Person { role: role.clone(), phone, caller }
@@ -231,8 +235,8 @@ impl<'a> Replay<'a> {
                     attempt.answered(commit);
                 }
                 Task::Forget { .. } => {}
-                // The order is new. Its row is read only to be sure that the pool is dry.
-                Task::ReadRow => return Err(Waits { since: now }),
+                // A new order reads its row only to be sure that the pool is dry.
+                Task::ReadRow => return Err(PoolDry { since: now }),
                 other => unreachable!("nobody else writes, and a first claim is taken: {other:?}"),
             }
         }
@@ -268,7 +272,7 @@ impl<'a> Replay<'a> {
         let Commit::Done = self.tables.commit(plan, now) else {
             unreachable!("nobody else writes what the order holds");
         };
-        // Nothing of the order comes after this: its row goes, and leaves memory.
+        // The order gets no more events: its row can leave memory.
         self.tables.orders.remove(&order_id);
         self.done.units_to_complete += units::written(plan);
         self.live_orders -= 1;
@@ -281,8 +285,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Keeps the index and the usage up to date. (A claimed number is out of the index
-    /// until it is released, which here is always before its lease runs out.)
+    /// Updates the index and the usage. (A claimed number leaves the index until it is released,
+    /// which in a replay is always before its lease ends.)
     fn written(&mut self, plan: &Plan) {
         for write in &plan.writes {
             self.done.usage.written(write);
@@ -294,7 +298,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Numbers to try: `assign_numbers::Stock`.
+    /// Takes numbers to try, as `assign_numbers::Stock` does.
     fn take(&mut self, needed: &NumbersNeeded<'_>, now: Timestamp) -> Option<Vec<Number>> {
         match &mut self.stock {
             Stock::Exclusive { available } => {

@@ -1,4 +1,4 @@
-//! What a person reads: both allocations side by side.
+//! The report: both allocations side by side.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,34 +6,33 @@ use masking::Pool;
 
 use crate::bill::{Bill, Prices};
 use crate::figures::{dollars, grouped, real, whole};
-use crate::replay::{Replayed, person_of};
-use crate::size::{Found, Tries};
+use crate::replay::{ReplayResult, person_of};
+use crate::size::{SizeSearch, Tries};
 use crate::trace::Trace;
 
-/// All that is known in the end.
+/// All results of a plan.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    /// What was replayed.
+    /// The replayed orders.
     pub(crate) trace: &'a Trace,
-    /// The rules of the exclusive pool; those of the shared one but for the allocation.
+    /// The exclusive pool. The shared one differs only in its allocation.
     pub(crate) pool: &'a Pool,
-    /// What came of it on an exclusive pool.
-    pub(crate) exclusive: &'a Replayed,
-    /// What came of it on shared ones.
-    pub(crate) shared: &'a Found,
-    /// What things cost.
+    /// The replay on an exclusive pool.
+    pub(crate) exclusive: &'a ReplayResult,
+    /// The replays on shared pools.
+    pub(crate) shared: &'a SizeSearch,
     pub(crate) prices: Prices,
 }
 
 impl Report<'_> {
-    /// Over how many days the orders start: one at least.
+    /// The days from the first start of an order to the last, at least one.
     fn days(&self) -> f64 {
         let starts = || self.trace.orders.iter().map(|order| order.start.seconds());
         let seconds = starts().max().unwrap_or(0) - starts().min().unwrap_or(0);
         (real(seconds) / 86_400.0).max(1.0)
     }
 
-    /// The orders, in a line.
+    /// A summary of the orders, in one line.
     pub(crate) fn orders(&self) -> String {
         let orders = self.trace.orders.len() as u64;
         let lived: u64 =
@@ -66,11 +65,11 @@ impl Display for Report<'_> {
         }
 
         let orders = self.trace.orders.len() as u64;
-        let row = |f: &mut Formatter<'_>, name: &str, value: &dyn Fn(&Replayed) -> String| {
+        let row = |f: &mut Formatter<'_>, name: &str, value: &dyn Fn(&ReplayResult) -> String| {
             writeln!(f, "{name:<46}{:>14}{:>14}", value(exclusive), value(shared))
         };
-        let bill = |it: &Replayed| Bill::of(it, self.days(), &self.prices);
-        let tries = |it: &Replayed| Tries::of(&it.claims_by_tries);
+        let bill = |it: &ReplayResult| Bill::of(it, self.days(), &self.prices);
+        let tries = |it: &ReplayResult| Tries::of(&it.claims_by_tries);
         writeln!(f, "\n{:<46}{:>14}{:>14}", "", "exclusive", "shared")?;
         row(f, "numbers needed", &|it| grouped(it.numbers))?;
         row(f, "tries per claim, mean", &|it| format!("{:.3}", tries(it).mean))?;
@@ -100,15 +99,15 @@ impl Display for Report<'_> {
 
         writeln!(f, "\nshared pools that were tried")?;
         writeln!(f, "{:>10}{:>14}{:>8}{:>8}{:>8}", "numbers", "tries, mean", "p50", "p99", "most")?;
-        for tried in &self.shared.tried {
-            write!(f, "{:>10}", grouped(tried.size))?;
-            match tried.came {
+        for trial in &self.shared.trials {
+            write!(f, "{:>10}", grouped(trial.size))?;
+            match trial.result {
                 Ok(Tries { mean, p50, p99, most }) => {
                     write!(f, "{mean:>14.3}{p50:>8}{p99:>8}{most:>8}")?;
                 }
                 Err(waits) => write!(f, "    too few: an order waits at {}", waits.since)?,
             }
-            let found = tried.size == shared.numbers;
+            let found = trial.size == shared.numbers;
             writeln!(f, "{}", if found { "   <- needed" } else { "" })?;
         }
 
@@ -138,7 +137,9 @@ impl Display for Report<'_> {
     }
 }
 
-/// What to keep in reserve, of what is needed: a day is never quite like the last.
+/// The reserve of an exclusive pool, as a share of the numbers needed: a tenth, since days
+/// differ.
 const SPARE: f64 = 0.1;
-/// The same of a shared pool, where chance decides by how much more, and more is cheap.
+/// The reserve of a shared pool: a half, since numbers are drawn at random and a larger reserve
+/// is cheap.
 const SPARE_SHARED: f64 = 0.5;

@@ -1,37 +1,34 @@
-//! How many numbers a shared pool needs.
+//! The number of numbers that a shared pool needs.
 //!
-//! No pool is smaller than the most routes that one person has at once, since each is
-//! on another number. Numbers are drawn at random, so some more are needed for draws to
-//! hit one that is free for the person: how many, replays with pools of different
-//! sizes tell.
+//! A pool needs at least as many numbers as one person has routes at the same time, since each
+//! route is on another number. Numbers are drawn at random, so a pool needs some more for draws
+//! to hit a number that is free for the person. Replays with pools of several sizes show how
+//! many.
 
 use indicatif::ProgressBar;
 use masking::Pool;
 
 use crate::figures::real;
-use crate::replay::{Replayed, Waits, shared};
+use crate::replay::{PoolDry, ReplayResult, shared};
 use crate::trace::Trace;
 
-/// A size that will do has no order wait, and takes no more tries than this: on average,
+/// The most tries of a claim on average, with a pool that is large enough: the target of
+/// docs/performance.md.
 const MEAN_TRIES: f64 = 1.2;
-/// and for all but one in a hundred claims.
+/// The most tries at the 99th percentile.
 const P99_TRIES: u64 = 3;
 
-/// How many tries claims took.
+/// The tries of claims.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Tries {
-    /// On average.
     pub(crate) mean: f64,
-    /// Half of the claims took no more.
     pub(crate) p50: u64,
-    /// All but one in a hundred took no more.
     pub(crate) p99: u64,
-    /// None took more.
     pub(crate) most: u64,
 }
 
 impl Tries {
-    /// Sums up how many claims took one try, two, and so on.
+    /// From the number of claims that took one try, two tries, and so on.
     pub(crate) fn of(claims_by_tries: &[u64]) -> Self {
         let claims: u64 = claims_by_tries.iter().sum();
         let weighed = (1..).zip(claims_by_tries).map(|(tries, claims): (u64, &u64)| tries * claims);
@@ -56,34 +53,39 @@ impl Tries {
     }
 }
 
-/// A size that was tried, and what came of it.
+/// A replay with one size.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Tried {
-    /// How many numbers.
+pub(crate) struct Trial {
     pub(crate) size: u64,
-    /// How many tries claims took, unless an order waited.
-    pub(crate) came: Result<Tries, Waits>,
+    /// The tries of claims, unless the pool was dry for an order.
+    pub(crate) result: Result<Tries, PoolDry>,
 }
 
-/// The size that is found.
+/// The search for the size.
 #[derive(Debug)]
-pub(crate) struct Found {
-    /// The replay with it.
-    pub(crate) replayed: Replayed,
-    /// All sizes that were tried, the smallest first.
-    pub(crate) tried: Vec<Tried>,
+pub(crate) struct SizeSearch {
+    /// The replay with the size that was found.
+    pub(crate) replayed: ReplayResult,
+    /// All replays, the smallest size first.
+    pub(crate) trials: Vec<Trial>,
 }
 
-/// Finds the smallest pool that will do, from the least that one could need: doubles
-/// until one does, then bisects.
-pub(crate) fn find(trace: &Trace, pool: &Pool, least: u64, seed: u64, bar: &ProgressBar) -> Found {
-    let mut tried = Vec::new();
+/// Finds the smallest pool that is large enough, from the least possible size: doubles the
+/// size until it is enough, then bisects.
+pub(crate) fn find(
+    trace: &Trace,
+    pool: &Pool,
+    least: u64,
+    seed: u64,
+    bar: &ProgressBar,
+) -> SizeSearch {
+    let mut trials = Vec::new();
     let mut replay = |size: u64| {
         bar.set_message(format!("shared, {size} numbers"));
         let replayed = shared(trace, pool, size, seed, bar);
-        let came = replayed.as_ref().map(|it| Tries::of(&it.claims_by_tries)).map_err(|it| *it);
-        tried.push(Tried { size, came });
-        replayed.ok().filter(|_| came.is_ok_and(|tries| tries.will_do()))
+        let result = replayed.as_ref().map(|it| Tries::of(&it.claims_by_tries)).map_err(|it| *it);
+        trials.push(Trial { size, result });
+        replayed.ok().filter(|_| result.is_ok_and(|tries| tries.will_do()))
     };
 
     let (mut too_small, mut size) = (least - 1, least);
@@ -100,8 +102,8 @@ pub(crate) fn find(trace: &Trace, pool: &Pool, least: u64, seed: u64, bar: &Prog
             None => too_small = middle,
         }
     }
-    tried.sort_by_key(|it| it.size);
-    Found { replayed: best, tried }
+    trials.sort_by_key(|it| it.size);
+    SizeSearch { replayed: best, trials }
 }
 
 #[cfg(test)]

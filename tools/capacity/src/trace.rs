@@ -1,4 +1,4 @@
-//! A trace: the orders of the time to plan for, as a CSV file tells them.
+//! A trace: the orders of a day or more, from a CSV file.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -9,9 +9,9 @@ use masking::{Phone, Role, Timestamp};
 /// Orders, and who was on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trace {
-    /// The orders.
+    /// In the order of the file.
     pub(crate) orders: Vec<Order>,
-    /// The people; orders name them by their place here.
+    /// The people. Orders refer to them by index.
     pub(crate) people: Vec<Person>,
 }
 
@@ -22,22 +22,22 @@ pub(crate) struct Order {
     pub(crate) start: Timestamp,
     /// When it is completed.
     pub(crate) end: Timestamp,
-    /// Who is on it, and as what.
+    /// Its people: role, and index in [`Trace::people`].
     pub(crate) people: Vec<(Role, usize)>,
 }
 
-/// Somebody in a trace.
+/// A person of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Person {
-    /// The id that the trace gives. Many traces use the phone: see [`Person::name`].
+    /// The id in the trace, which may be a phone: see [`Person::name`].
     id: String,
-    /// As what they first appear.
+    /// The role of the first appearance.
     role: Role,
-    /// In which line.
+    /// The line of the first appearance.
     line: u64,
 }
 
-/// Why a file is not a trace. Values are never told: they may be phones.
+/// Why a file is not a trace. It quotes no value, since values may be phones.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, {field}: {reason}")]
 pub(crate) struct NotATrace {
@@ -47,12 +47,11 @@ pub(crate) struct NotATrace {
 }
 
 impl Person {
-    /// Somebody whom a trace names.
     pub(crate) fn new(id: String, role: Role, line: u64) -> Self {
         Self { id, role, line }
     }
 
-    /// What to call them. Whatever could be a phone is kept secret, in national form too.
+    /// The name for reports. An id that could be a phone, also in national form, is not shown.
     pub(crate) fn name(&self) -> String {
         let is_separator = |c: char| c.is_whitespace() || "+-.()/".contains(c);
         let bare: String = self.id.chars().filter(|c| !is_separator(*c)).collect();
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_known_by_their_id_in_whatever_role_they_come() {
+    fn people_are_known_by_their_id_in_any_role() {
         let trace = Trace::read(
             "start,end,customer,agent,merchant\n\
              2026-11-23T10:00:00Z,2026-11-23T10:25:00Z,c-1,a-1,\n\
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named_by_line_and_field_and_never_by_its_value() {
+    fn a_mistake_is_reported_by_line_and_field_and_never_by_its_value() {
         const HEADER: &str = "start,end,customer,agent\n";
         const GOOD: &str = "2026-11-23T10:00:00Z,2026-11-23T10:25:00Z,c-1,a-1\n";
         const DATE: &str = "must be a date and time with its offset, as 2026-11-23T10:00:00Z";
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_known_by_a_phone_is_named_by_the_line() {
+    fn a_person_whose_id_is_a_phone_is_named_by_the_line() {
         let person = |id: &str| Person::new(id.to_owned(), Role::parse("agent").unwrap(), 7).name();
         for phone in ["+6281211112222", "6281211112222", "0812-1111-2222", "+62 812 1111 2222"] {
             assert_eq!(person(phone), "the agent of line 7", "{phone}");

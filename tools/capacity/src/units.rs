@@ -1,10 +1,12 @@
-//! What the tables charge for: write and read units.
+//! The write units of plans.
 //!
 //! A write of a row of up to 1 KB in a transaction takes two write units; the rows of
 //! the three tables stay below that. A number's row also stands in the index
-//! `available`: where `available_at` changes, its old entry is deleted and a new one
-//! put, a unit each. A transaction whose conditions don't hold costs its units too,
-//! but those of the index.
+//! `available`: when `available_at` changes, the old entry is deleted and a new one is put, a
+//! unit each. A transaction whose conditions fail costs its units too, without those of the
+//! index.
+//!
+//! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
 
 use masking::{Plan, Write};
 
@@ -20,7 +22,7 @@ pub(crate) fn written(plan: &Plan) -> u64 {
     lost(plan) + INDEX_ENTRY_MOVED * moved.count() as u64
 }
 
-/// The write units of a plan that was tried in vain.
+/// The write units of a plan whose conditions failed.
 pub(crate) fn lost(plan: &Plan) -> u64 {
     ROW * (1 + plan.writes.len() as u64)
 }

@@ -1,25 +1,25 @@
-//! Which numbers and people are in use: a number or a person counts while a route of
-//! theirs is live or cooling.
+//! The numbers and people in use: a number or a person counts while it has a route that is live
+//! or in its cool-down.
 
 use std::collections::{HashMap, VecDeque};
 
 use masking::{Number, PhoneHash, Timestamp, Write};
 
-/// The routes that are live or cooling.
+/// The routes that are live or in their cool-down.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     numbers: HashMap<Number, u64>,
     callers: HashMap<PhoneHash, u64>,
-    /// In the order in which they cool down, since all take equally long.
+    /// By the end of their cool-down, which is equally long for all.
     cooling: VecDeque<(Timestamp, Number, PhoneHash)>,
     /// The most routes at once on one number.
     pub(crate) busiest_number: u64,
-    /// Who had the most routes at once, and how many.
+    /// The person with the most routes at once, and their number.
     pub(crate) busiest_caller: Option<(u64, PhoneHash)>,
 }
 
 impl Usage {
-    /// Takes in what was written.
+    /// Records a write.
     pub(crate) fn written(&mut self, write: &Write) {
         match write {
             Write::OpenRoute { number, caller, .. } => {
@@ -39,7 +39,7 @@ impl Usage {
         }
     }
 
-    /// A route that has cooled down by now, if there is one. It counts no longer.
+    /// Removes and returns a route whose cool-down has ended, if there is one.
     pub(crate) fn cooled(&mut self, now: Timestamp) -> Option<(Number, PhoneHash)> {
         let (_, number, caller) = self.cooling.pop_front_if(|(at, _, _)| *at <= now)?;
         if let Some(routes) = self.numbers.get_mut(&number) {
@@ -57,17 +57,17 @@ impl Usage {
         Some((number, caller))
     }
 
-    /// How many numbers are in use.
+    /// The numbers in use.
     pub(crate) fn numbers(&self) -> u64 {
         self.numbers.len() as u64
     }
 
-    /// How many routes the busiest person had at most.
+    /// The most routes that one person has had.
     pub(crate) fn most_of_busiest_caller(&self) -> u64 {
         self.busiest_caller.as_ref().map_or(0, |(routes, _)| *routes)
     }
 
-    /// How many routes the person has who has the most now.
+    /// The most routes that one person has now.
     pub(crate) fn most_of_a_caller(&self) -> u64 {
         self.callers.values().copied().max().unwrap_or(0)
     }

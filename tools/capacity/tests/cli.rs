@@ -1,4 +1,4 @@
-//! The tool as a person runs it.
+//! The tool, run as a user runs it.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
@@ -38,7 +38,7 @@ fn row<'a>(output: &'a Output, name: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_trace_is_planned_for_by_hand_the_same_way() {
+fn a_trace_is_planned_as_by_hand() {
     // The agent carries two orders at once, and a third while both cool down.
     let trace = "start,end,customer,agent\n\
                  2026-11-23T10:00:00Z,2026-11-23T10:20:00Z,c-1,a-1\n\
@@ -55,7 +55,7 @@ fn a_trace_is_planned_for_by_hand_the_same_way() {
     // Three orders a day: 3 × 28 units × 30 days; $0.625 a million.
     assert_eq!(row(&output, "numbers, a month")[0], "$6.90");
     assert_eq!(row(&output, "together, a month")[0], "$6.90");
-    // Which draws are lost is up to chance; that the agent needs three numbers is not.
+    // Lost draws are random, but the agent always needs three numbers.
     let shared: u64 = row(&output, "numbers needed")[1].parse().expect("a number");
     assert!(3 <= shared, "{printed}");
 
@@ -67,7 +67,7 @@ fn a_trace_is_planned_for_by_hand_the_same_way() {
 }
 
 #[test]
-fn people_who_are_known_by_their_phone_are_not_shown() {
+fn a_phone_as_an_id_is_not_shown() {
     let trace = "start,end,customer,agent\n\
                  2026-11-23T10:00:00Z,2026-11-23T10:20:00Z,+6281211112222,+6281333334444\n\
                  2026-11-23T10:10:00Z,2026-11-23T10:30:00Z,081255556666,+6281333334444\n";
@@ -83,7 +83,7 @@ fn people_who_are_known_by_their_phone_are_not_shown() {
 }
 
 #[test]
-fn what_is_wrong_with_a_trace_is_told_by_line_and_field() {
+fn a_mistake_in_a_trace_is_reported_by_line_and_field() {
     let trace = "start,end,customer,agent\n\
                  2026-11-23T10:00:00Z,2026-11-23T10:20:00Z,c-1,a-1\n\
                  2026-11-23T10:10:00Z,+6281211112222,c-2,a-1\n";
@@ -99,7 +99,7 @@ fn what_is_wrong_with_a_trace_is_told_by_line_and_field() {
 }
 
 #[test]
-fn the_same_day_is_planned_for_in_the_same_way() {
+fn the_same_day_has_the_same_plan() {
     let arguments = ["--orders", "2000", "--agents", "100", "--cooldown-seconds", "7200"];
     let (one, other) = (capacity("day", &arguments), capacity("day", &arguments));
     assert!(one.status.success(), "{}", text(&one.stderr));

@@ -1,4 +1,4 @@
-//! What the person at the terminal sees.
+//! The output of the demo at a terminal.
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use lambda_support::env;
 use tokio::time::Instant;
 
-/// Shows a line. If nobody looks any more, as behind `head`, that is not a failure.
+/// Prints a line. A closed output, as behind `head`, is not a failure.
 macro_rules! show {
     ($($text:tt)*) => {{
         let _ = writeln!(stdout(), $($text)*);
     }};
 }
 
-/// Where the time of a step stands.
+/// The column of the time of a step.
 const WIDTH: usize = 84;
-/// The width of a phone's screen.
+/// The width of a phone's screen, in characters.
 const SCREEN: usize = 19;
 
-/// A person of the story. All of them, and their phones, are made up.
+/// A person of the story. All people and phones are fictional.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Person {
     pub(crate) name: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Person {
     pub(crate) phone: &'static str,
 }
 
-/// Tells the story, step by step.
+/// Prints the story, step by step.
 pub(crate) struct Stage {
     colour: bool,
     steps: usize,
@@ -50,7 +50,7 @@ impl Stage {
         Self { colour, steps: 0, title: String::new(), began: now, step_began: now }
     }
 
-    /// Names the story and its people.
+    /// Prints the title and the people.
     pub(crate) fn introduce(&self, people: &[Person]) {
         show!("  {}", self.paint(Paint::Bold, "Two people on one order phone each other."));
         show!("  {}", self.paint(Paint::Bold, "Neither learns the other's real number."));
@@ -63,45 +63,39 @@ impl Stage {
         }
     }
 
-    /// Begins a step; its time is told when it is [`Self::done`].
+    /// Begins a step. Its time is printed when it is [`Self::done`].
     pub(crate) fn begin(&mut self, title: &str) {
         self.steps += 1;
         self.step_began = Instant::now();
         title.clone_into(&mut self.title);
         let line = format!("{:>4}  {title}", self.steps);
         let _ = write!(stdout(), "\n{}{}", self.paint(Paint::Bold, &line), gap(&line, WIDTH - 6));
-        // The step may take a while: show what it is before it is done.
+        // The step may take a while: show its title at once.
         let _ = stdout().flush();
     }
 
-    /// Ends a step that went as the contract says.
+    /// Ends a step, and prints its time.
     pub(crate) fn done(&self) {
         show!("{}", self.paint(Paint::Dim, &seconds(self.step_began.elapsed())));
     }
 
-    /// Shows what went over the queues.
+    /// Shows a message to the stack, and its effect.
     pub(crate) fn messages(&self, sent: &str, came: &str) {
         let arrow = self.paint(Paint::Dim, "──▶");
         show!("      {sent}  {arrow}  {came}");
     }
 
-    /// Shows the apps of two people, each with the number to dial for the other.
-    pub(crate) fn apps(&self, left: (&Person, &str, &str), right: (&Person, &str, &str)) {
-        let (left, right) = ([left.0.name, left.1, left.2], [right.0.name, right.1, right.2]);
-        let app = |[owner, label, number]: [&str; 3]| {
-            [format!("{owner}'s app"), label.to_owned(), spaced(number)]
-        };
-        let ([left_owner, left_label, left_number], [right_owner, right_label, right_number]) =
-            (app(left), app(right));
+    /// Shows the apps of a customer and an agent, with the number that each dials.
+    pub(crate) fn apps(&self, people: (&Person, &Person), numbers: (&str, &str)) {
         show!("");
-        names(&left_owner, &right_owner);
+        names(&format!("{}'s app", people.0.name), &format!("{}'s app", people.1.name));
         self.edges('┌', '┐', true);
-        self.screens(&left_label, "", Some(&right_label));
-        self.screens(&left_number, "", Some(&right_number));
+        self.screens("your agent", "", Some("your customer"));
+        self.screens(&spaced(numbers.0), "", Some(&spaced(numbers.1)));
         self.edges('└', '┘', true);
     }
 
-    /// Shows a call that rings someone.
+    /// Shows a call that rings somebody.
     pub(crate) fn rings(
         &self,
         provider: &str,
@@ -117,15 +111,15 @@ impl Stage {
         let arrow = self.paint(Paint::Good, "── connected ──▶");
         self.screens(&spaced(dialled), &arrow, Some(&spaced(shown)));
         self.edges('└', '┘', true);
-        let told = format!(
+        let words = format!(
             "{provider} was told to ring {} and to show {}",
             spaced(rung.phone),
             spaced(shown)
         );
-        say(&self.paint(Paint::Dim, &told));
+        say(&self.paint(Paint::Dim, &words));
     }
 
-    /// Shows a call that gets nowhere, and what the caller hears.
+    /// Shows a call that rings nobody, and what the caller hears.
     pub(crate) fn nowhere(&self, caller: &str, dialled: &str, hears: &str) {
         show!("");
         names(caller, "");
@@ -137,7 +131,7 @@ impl Stage {
         self.edges('└', '┘', false);
     }
 
-    /// Sums up, and says where to go next.
+    /// Prints a summary, and where to go next.
     pub(crate) fn conclude(&self, announcements: usize) {
         let (steps, time) = (self.steps, seconds(self.began.elapsed()));
         let all = format!("All {steps} steps went as the contract says, in {}.", time.trim());
@@ -155,7 +149,7 @@ impl Stage {
         show!("");
     }
 
-    /// Says what went wrong, on the error stream.
+    /// Prints what went wrong, on the error stream.
     pub(crate) fn fail(&self, what: &str, logged: &[String]) {
         let step = if self.steps == 0 {
             "Before the first step:".to_owned()
@@ -203,7 +197,7 @@ impl Stage {
     }
 }
 
-/// Says something about the step.
+/// Prints a line about the step.
 pub(crate) fn say(text: &str) {
     show!("      {text}");
 }
@@ -213,7 +207,7 @@ fn names(left: &str, right: &str) {
     show!("{}", format!("       {left}{}{right}", gap(left, SCREEN + 24)).trim_end());
 }
 
-/// A number as people write it in India, where the story plays.
+/// A number in the usual Indian notation.
 pub(crate) fn spaced(number: &str) -> String {
     match (number.get(..3), number.get(3..8), number.get(8..)) {
         (Some(country), Some(first), Some(second)) => format!("{country} {first} {second}"),
@@ -221,7 +215,7 @@ pub(crate) fn spaced(number: &str) -> String {
     }
 }
 
-/// The spaces that fill a text up to a width.
+/// The spaces that pad a text to a width.
 fn gap(text: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(text.chars().count()))
 }

@@ -1,4 +1,4 @@
-//! What a replay finds of small traces.
+//! Replays of small traces.
 
 use masking::Pools;
 
@@ -25,15 +25,15 @@ fn pool(allocation: &str, cooldown: u64) -> Pool {
     Pools::parse(&text).unwrap().named(None).unwrap().clone()
 }
 
-fn exclusively(text: &str, cooldown: u64) -> Replayed {
+fn exclusively(text: &str, cooldown: u64) -> ReplayResult {
     exclusive(&trace(text), &pool("exclusive", cooldown), &ProgressBar::hidden())
 }
 
-fn sharing(text: &str, size: u64, seed: u64) -> Result<Replayed, Waits> {
+fn sharing(text: &str, size: u64, seed: u64) -> Result<ReplayResult, PoolDry> {
     shared(&trace(text), &pool("shared", 600), size, seed, &ProgressBar::hidden())
 }
 
-fn tries(replayed: &Replayed) -> u64 {
+fn tries(replayed: &ReplayResult) -> u64 {
     (1..).zip(&replayed.claims_by_tries).map(|(tries, claims)| tries * claims).sum()
 }
 
@@ -63,7 +63,7 @@ fn a_shared_pool_needs_a_number_for_each_route_of_the_busiest_person() {
         }
     }
     for seed in SEEDS {
-        let Waits { since } = sharing(THREE_AT_ONCE, 2, seed).unwrap_err();
+        let PoolDry { since } = sharing(THREE_AT_ONCE, 2, seed).unwrap_err();
         assert_eq!(since.to_string(), "2026-11-23T10:02:00Z");
     }
 }
@@ -75,7 +75,7 @@ fn an_order_of_two_takes_14_write_units_exclusive_and_6_shared_and_so_does_its_e
     let (mut first_tries, mut lost) = (0, 0);
     for seed in SEEDS {
         let replayed = sharing(SUCCESSION, 2, seed).unwrap();
-        // A try in vain costs as much as one that is not.
+        // A lost try costs as much as one that succeeds.
         assert_eq!(replayed.units_to_assign, tries(&replayed) * 6);
         assert_eq!(replayed.units_to_complete, 2 * 6);
         first_tries += u32::from(tries(&replayed) == 2);
