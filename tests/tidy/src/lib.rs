@@ -1,12 +1,12 @@
-//! The rules of ARCHITECTURE.md that a program can check, as tests. Each test names the
-//! rule and, where it fails, the place and what to do there.
+//! The rules of ARCHITECTURE.md that a program can check, as tests. A failure names the rule,
+//! the place and the remedy.
 //!
 //! | tests | check |
 //! | --- | --- |
-//! | `dependencies` | which crate may depend on which, and that none is declared in vain |
-//! | `rooms` | what only certain files may do: tables, clock, environment, phones |
+//! | `dependencies` | which crate may depend on which, and that no dependency is unused |
+//! | `rooms` | what only certain files may use: tables, clock, environment, phones |
 //! | `files` | how long a file may be, and that no files of a crate import in a circle |
-//! | `documents` | that every page is found, and that alarms listen to what is logged |
+//! | `documents` | that every page is linked, and that alarms match texts that the code logs |
 //! | `licences` | that packages from outside have an allowed licence and source |
 #![expect(
     clippy::expect_used,
@@ -27,10 +27,10 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).expect("this crate is two folders deep").to_owned()
 }
 
-/// What cargo knows of the workspace and of what it is built from on this machine.
+/// The output of `cargo metadata` for this machine's platform.
 pub fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
-    // Packages for other systems may not have been downloaded.
+    // Packages for other platforms may not be downloaded.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
     cargo.args(["--filter-platform", &platform]);
@@ -39,7 +39,7 @@ pub fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
 }
 
-/// Fails with the list of what breaks a rule.
+/// Fails with the list of the places that break a rule.
 #[track_caller]
 pub fn assert_none(rule: &str, broken: &[String]) {
     assert!(broken.is_empty(), "{rule}\n  {}", broken.join("\n  "));

@@ -1,4 +1,4 @@
-//! The project's files, and the parts of a Rust file that the rules are about.
+//! The project's files, and the parts of a Rust file that the rules check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use crate::root;
 pub struct File {
     /// Its path from the project's folder, with `/`.
     pub path: String,
-    /// What is in it.
+    /// Its whole text.
     pub text: String,
 }
 
-/// Folders that hold nothing of the project's own.
+/// Folders without files of the project.
 const FOREIGN: [&str; 6] = ["target", ".venv", ".git", "node_modules", ".aws-sam", "__pycache__"];
 
 /// All files with one of these endings below these folders, in order.
@@ -30,7 +30,7 @@ pub fn files(folders: &[&str], endings: &[&str]) -> Vec<File> {
     paths.into_iter().filter(ends).map(|path| File::read(&path)).collect()
 }
 
-/// The Rust files of what is deployed: crates and functions.
+/// The Rust files of the product: crates and functions.
 pub fn product() -> Vec<File> {
     files(&["crates", "functions"], &["rs"])
         .into_iter()
@@ -62,8 +62,7 @@ impl File {
         }
     }
 
-    /// The lines of code with their numbers: without unit tests, comments and doc
-    /// comments.
+    /// The lines of code with their numbers, without unit tests and comments.
     pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_test_file = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
         let tests = self.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
@@ -74,7 +73,7 @@ impl File {
         })
     }
 
-    /// The places whose line of code has this in it.
+    /// The lines of code that contain this text, as `path:number: line`.
     pub fn places(&self, what: &str) -> Vec<String> {
         let found = self.code().filter(|(_, line)| line.contains(what));
         found.map(|(number, line)| format!("{}:{number}: {}", self.path, line.trim())).collect()

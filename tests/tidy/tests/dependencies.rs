@@ -1,4 +1,9 @@
-//! Which crate may depend on which, and on what from outside.
+//! The dependencies of each crate, inside the project and outside.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,7 +42,7 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// What a crate may never link, itself or through others.
+/// Packages that a crate must never link, itself or through others, and why.
 const NEVER_LINKS: &[(&str, &[&str], &str)] = &[
     (
         "masking",
@@ -55,7 +60,7 @@ const NEVER_LINKS: &[(&str, &[&str], &str)] = &[
     ("refill-pool", &["openssl-sys", "native-tls", "aws-lc"], "one TLS: rustls on ring"),
 ];
 
-/// Dependencies that no file names, and why they are declared all the same.
+/// Dependencies that no file names, and why they are declared nevertheless.
 const NAMED_NOWHERE: &[(&str, &str, &str)] = &[
     ("lambda-support", "sync_wrapper", "turns features on, so that all functions share one build"),
     ("lambda-support", "tower", "turns features on, so that all functions share one build"),
@@ -73,7 +78,7 @@ fn members(metadata: &Value) -> BTreeMap<&str, &Value> {
     own.filter_map(|it| Some((it["name"].as_str()?, it))).collect()
 }
 
-/// The dependencies that a package declares, without those of its tests.
+/// The declared dependencies of a package, without those of its tests.
 fn dependencies(package: &Value) -> impl Iterator<Item = &Value> {
     let all = package["dependencies"].as_array();
     all.into_iter().flatten().filter(|it| it["kind"] != "dev")
@@ -110,7 +115,7 @@ fn each_crate_uses_only_what_it_may() {
     assert_none("Dependencies go one way: functions, then crates, then the rules.", &broken);
 }
 
-/// All packages that a package links, itself or through others.
+/// The packages that a package links, itself or through others.
 fn linked<'a>(metadata: &'a Value, start: &Value) -> BTreeSet<&'a str> {
     let nodes = metadata["resolve"]["nodes"].as_array().expect("a graph");
     let nodes: BTreeMap<&str, &Value> =

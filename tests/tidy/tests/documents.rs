@@ -1,5 +1,5 @@
-//! That every page can be found, that links lead somewhere, and that alarms listen to
-//! what is logged.
+//! Links of pages, and the log texts that alarms match.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn pages() -> Vec<File> {
     all.filter(|it| it.path.starts_with("docs/") || at_root.contains(&it.path.as_str())).collect()
 }
 
-/// The targets of a page's links that lead to files, from the project's folder.
+/// The files that a page links, as paths from the project's folder.
 fn links(page: &File) -> Vec<String> {
     let folder = Path::new(&page.path).parent().unwrap_or(Path::new(""));
     let mut found = Vec::new();
@@ -61,7 +61,7 @@ fn every_file_of_docs_is_linked() {
     assert_none("A page that no other page links is never read: link it.", &broken);
 }
 
-/// The texts that the template's metric filters look for.
+/// The texts in the template's metric filters.
 fn texts_that_alarms_listen_to() -> Vec<String> {
     let template = files(&["infra"], &["yaml"]);
     let template =

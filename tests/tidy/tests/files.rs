@@ -1,4 +1,4 @@
-//! How long a file may be, and that files do not import each other in a circle.
+//! The length of files, and circles of imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ const LONGEST_SOURCE: usize = 400;
 /// Tests repeat more, and are read one at a time.
 const LONGEST_TEST: usize = 600;
 
-/// Whether a file holds nothing but tests.
+/// Whether a file contains only tests.
 fn is_test(path: &str) -> bool {
     path.starts_with("tests/integration/")
         || path.starts_with("tests/stack/")
@@ -81,14 +81,14 @@ impl Modules {
                 modules.insert(path, file);
             }
         }
-        // Names that a module passes on from its children: `pub use self::plan::Plan`.
-        let mut passed_on: BTreeMap<(String, String), String> = BTreeMap::new();
+        // Re-exports of a module from its children: `pub use self::plan::Plan`.
+        let mut reexports: BTreeMap<(String, String), String> = BTreeMap::new();
         for file in files {
             let path = path_of(file);
             let parent = if is_root(&path) { String::new() } else { path };
             for (child, names) in uses(file, "self::") {
                 for item in names {
-                    passed_on.insert((parent.clone(), item), join(&parent, &child));
+                    reexports.insert((parent.clone(), item), join(&parent, &child));
                 }
             }
         }
@@ -100,51 +100,42 @@ impl Modules {
                 for (module, names) in uses(file, prefix) {
                     for item in names {
                         let at = join(base, &module);
-                        found.insert(resolve(&at, &item, &modules, &passed_on));
+                        found.insert(resolve(&at, &item, &modules, &reexports));
                     }
                 }
             }
             found.retain(|it| it != path && modules.contains_key(it));
-            // A parent that declares and passes on its children does not depend on them.
+            // A parent that re-exports its children does not depend on them.
             found.retain(|it| !it.starts_with(&format!("{path}::")));
             imports.insert(join(name, path), found.iter().map(|it| join(name, it)).collect());
         }
         Self { imports }
     }
 
-    /// A circle for each file that reaches itself.
+    /// The circles, each once.
     fn circles(&self) -> Vec<String> {
         let mut found: BTreeSet<Vec<String>> = BTreeSet::new();
         for start in self.imports.keys() {
-            let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
-            while let Some(at) = next.pop() {
-                for to in self.imports.get(at).into_iter().flatten() {
-                    if seen.insert(to) {
-                        next.push(to);
-                    }
-                }
-            }
-            if seen.contains(start) {
-                let circle = seen.iter().filter(|it| self.reaches(it, start));
+            let reached = self.reached(start);
+            if reached.contains(start) {
+                let circle = reached.iter().filter(|it| self.reached(it).contains(start));
                 found.insert(circle.map(|it| (*it).clone()).collect());
             }
         }
         found.into_iter().map(|circle| circle.join(" <-> ")).collect()
     }
 
-    fn reaches(&self, from: &str, to: &str) -> bool {
-        let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+    /// The modules that a module imports, itself or through others.
+    fn reached(&self, from: &String) -> BTreeSet<&String> {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
         while let Some(at) = next.pop() {
-            for it in self.imports.get(&at).into_iter().flatten() {
-                if it == to {
-                    return true;
-                }
-                if seen.insert(it.clone()) {
-                    next.push(it.clone());
+            for it in self.imports.get(at).into_iter().flatten() {
+                if seen.insert(it) {
+                    next.push(it);
                 }
             }
         }
-        false
+        seen
     }
 }
 
@@ -155,12 +146,12 @@ fn join(parent: &str, child: &str) -> String {
     }
 }
 
-/// The module that a name comes from in the end.
+/// The module that defines a name.
 fn resolve(
     at: &str,
     item: &str,
     modules: &BTreeMap<String, &File>,
-    passed_on: &BTreeMap<(String, String), String>,
+    reexports: &BTreeMap<(String, String), String>,
 ) -> String {
     let inner = join(at, item);
     let (module, item) = inner.rsplit_once("::").unwrap_or(("", &inner));
@@ -168,7 +159,7 @@ fn resolve(
     if modules.contains_key(&inner) {
         return inner.clone();
     }
-    while let Some(next) = passed_on.get(&(at.clone(), item.to_owned())) {
+    while let Some(next) = reexports.get(&(at.clone(), item.to_owned())) {
         if *next == at {
             break;
         }
@@ -177,7 +168,7 @@ fn resolve(
     at
 }
 
-/// What a file takes by `use <prefix>a::b::{C, D}` or names in full: modules and names.
+/// The modules and names that a file uses by `use <prefix>a::b::{C, D}` or by full path.
 fn uses(file: &File, prefix: &str) -> Vec<(String, Vec<String>)> {
     let code: Vec<&str> = file.code().map(|(_, line)| line.trim()).collect();
     let code = code.join(" ");

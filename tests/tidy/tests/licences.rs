@@ -1,5 +1,5 @@
-//! What packages from outside are taken in: the rules of deny.toml, held against all that
-//! Cargo.lock names.
+//! The rules of deny.toml for packages from outside, checked against Cargo.lock.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use spdx::{Expression, Licensee};
 use tidy::{assert_none, metadata, root};
 use toml::Table;
 
-/// The packages that are not the project's own.
+/// The packages from outside the project.
 fn outsiders(metadata: &Value) -> impl Iterator<Item = &Value> {
     let packages = metadata["packages"].as_array().expect("packages");
     packages.iter().filter(|it| !it["source"].is_null())

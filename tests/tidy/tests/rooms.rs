@@ -1,9 +1,9 @@
-//! What only certain files may do.
+//! Words that only certain files may use.
 
 use tidy::assert_none;
 use tidy::source::{File, files, product};
 
-/// Fails for each line with one of `words` in a file that is not in `rooms`.
+/// Fails for each line with one of `words` in a file outside of `rooms`.
 #[track_caller]
 fn only_in(rooms: &[&str], words: &[&str], files: &[File], rule: &str) {
     let elsewhere = |file: &&File| !rooms.iter().any(|room| file.path.starts_with(room));
