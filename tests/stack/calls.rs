@@ -8,7 +8,7 @@ use support::story::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, numbers
 
 use crate::Scene;
 
-/// An order: its people's phones, and the number that stands for each.
+/// An order with its people's phones and the numbers that stand for them.
 struct Order {
     customer: String,
     agent: String,
@@ -17,7 +17,7 @@ struct Order {
     expires_at: Value,
 }
 
-/// Assigns an order, and waits for its numbers.
+/// Gives an order its numbers.
 async fn given_order(stack: &Stack, order_id: &str) -> Result<Order> {
     let (customer, agent) = (stack.phone(), stack.phone());
     stack.tell(&assigned(order_id, 1, &[("customer", &customer), ("agent", &agent)])).await?;
@@ -34,6 +34,15 @@ async fn given_order(stack: &Stack, order_id: &str) -> Result<Order> {
 
 fn rings(phone: &str, shown: &str) -> CallResult {
     CallResult::Rings { phone: phone.to_owned(), shown: shown.to_owned() }
+}
+
+fn rejected(reason: &str) -> (u16, Value) {
+    (200, json!({"decision": "reject", "reason": reason}))
+}
+
+/// What somebody hears who gets nowhere at Twilio.
+fn neutral() -> CallResult {
+    CallResult::Sentence("This number can not be reached from your phone.".to_owned())
 }
 
 pub(crate) async fn customer_and_agent_reach_each_other_on_every_route(
@@ -62,23 +71,46 @@ pub(crate) async fn a_stranger_and_a_withheld_caller_get_nowhere_on_any_route(
 ) -> Result {
     let stack = &scene.stack;
     let order = given_order(stack, "calls-2").await?;
-    let stranger = stack.phone();
-    let words = "This number can not be reached from your phone.";
-    let sentence = CallResult::Sentence(words.to_owned());
-    // A number that is in no pool gets the same answer as one of the order's.
-    for (caller, dialled, reason) in [
-        (stranger.as_str(), order.agent_number.as_str(), "no_route"),
-        (&stranger, "+912299999999", "no_route"),
-        ("", &order.agent_number, "caller_hidden"),
-        ("anonymous", &order.agent_number, "caller_hidden"),
-    ] {
-        let what = format!("{caller:?} dials {dialled}");
-        check(&what, &stack.twilio_call(caller, dialled).await?, &sentence)?;
-        check(&what, &stack.exotel_call(caller, dialled).await?, &CallResult::Nobody)?;
-        let rejected = (200, json!({"decision": "reject", "reason": reason}));
-        check(&what, &stack.resolve(caller, dialled).await?, &rejected)?;
+    let (stranger, dialled) = (stack.phone(), &order.agent_number);
+    check("a stranger", &stack.twilio_call(&stranger, dialled).await?, &neutral())?;
+    check("a stranger", &stack.exotel_call(&stranger, dialled).await?, &CallResult::Nobody)?;
+    check("a stranger", &stack.resolve(&stranger, dialled).await?, &rejected("no_route"))?;
+    for withheld in ["", "anonymous", "+266696687"] {
+        check(withheld, &stack.twilio_call(withheld, dialled).await?, &neutral())?;
+        check(withheld, &stack.exotel_call(withheld, dialled).await?, &CallResult::Nobody)?;
+        let hidden = rejected("caller_hidden");
+        check(withheld, &stack.resolve(withheld, dialled).await?, &hidden)?;
     }
     Ok(())
+}
+
+pub(crate) async fn a_number_that_is_not_ours_is_not_told_apart(scene: &'static Scene) -> Result {
+    let stack = &scene.stack;
+    let (caller, dialled) = (stack.phone(), "+912299999999");
+    check("Twilio", &stack.twilio_call(&caller, dialled).await?, &neutral())?;
+    check("Exotel", &stack.exotel_call(&caller, dialled).await?, &CallResult::Nobody)?;
+    check("a switch", &stack.resolve(&caller, dialled).await?, &rejected("no_route"))
+}
+
+pub(crate) async fn a_missing_or_malformed_number_is_named(scene: &'static Scene) -> Result {
+    let stack = &scene.stack;
+    let (phone, authorization) = (stack.phone(), format!("Bearer {SWITCH_TOKEN}"));
+    for (body, field) in [
+        (json!({"caller": "+1", "called": "+912299999999"}), "caller"),
+        (json!({"called": "+912299999999"}), "caller"),
+        (json!({"caller": phone, "called": "0221"}), "called"),
+        (json!({"caller": phone}), "called"),
+    ] {
+        let answer = stack.ask(Some(&authorization), &body.to_string()).await?;
+        check("status", &answer.status, &400)?;
+        let prefix = format!("{{\"error\":\"{field}: ");
+        check(&answer.body, &answer.body.starts_with(&prefix), &true)?;
+    }
+    let answer = stack.ask(Some(&authorization), "caller=1&called=2").await?;
+    check("an unreadable body", &answer.status, &400)?;
+    // Telephone providers can say nothing to that but a sentence.
+    check("Twilio", &stack.twilio_call(&phone, "0221").await?, &neutral())?;
+    check("Exotel", &stack.exotel_call("12345678901234567", "0221").await?, &CallResult::Nobody)
 }
 
 fn check_forbidden(what: &str, answer: &Answer) -> Result {
@@ -117,22 +149,20 @@ pub(crate) async fn a_wrong_or_missing_token_is_forbidden(scene: &'static Scene)
     for token in ["wrong", SWITCH_TOKEN, &format!("{EXOTEL_TOKEN}x")] {
         check_forbidden(token, &stack.get_exotel(token, &query).await?)?;
     }
-    check("the right token", &stack.get_exotel(EXOTEL_TOKEN, &query).await?.status, &200)?;
-    let answer = stack.ask(Some(&format!("Bearer {SWITCH_TOKEN}")), "caller=1&called=2").await?;
-    check("an unreadable body", &answer.status, &400)
+    check("the right token", &stack.get_exotel(EXOTEL_TOKEN, &query).await?.status, &200)
 }
 
 pub(crate) async fn a_new_token_is_taken_without_a_deployment(scene: &'static Scene) -> Result {
     let stack = &scene.stack;
     let body = json!({"caller": stack.phone(), "called": "+912299999999"}).to_string();
-    // The environment that answers this has read the secret as it was.
+    // Whoever answers this has read the secret as it was.
     let answer = stack.ask(Some("Bearer the-next-token"), &body).await?;
     check_forbidden("before it is in the secret", &answer)?;
     let mut secret = scene.secret.clone();
     secret["resolve"]["tokens"] = json!([SWITCH_TOKEN, "the-next-token"]);
     stack.given_provider_secret(&secret).await?;
     eventually("the new token", PATIENCE, async || {
-        // Concurrent requests, so that more than one environment of the function answers.
+        // At the same time, so that more than one environment of the function is asked.
         let asks = (0..10).map(|_| stack.ask(Some("Bearer the-next-token"), &body));
         let answers = try_join_all(asks).await?;
         let taken = answers.iter().filter(|answer| answer.status == 200).count();

@@ -1,4 +1,4 @@
-//! A hundred orders that are assigned and completed at the same time.
+//! Many orders at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,7 @@ use crate::{Scene, numbers};
 
 const ORDERS: usize = 100;
 
-/// In a shared pool, orders share numbers, but a person who is on several orders has another
-/// number for each.
+/// In a shared pool they share numbers, but none for anybody who is on several of them.
 pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
     scene: &'static Scene,
 ) -> Result {
@@ -41,9 +40,9 @@ pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
 
     let held: Vec<String> =
         announcements.iter().flat_map(|it| numbers_in(it).into_values()).collect();
-    let distinct: BTreeSet<String> = held.iter().cloned().collect();
+    let different: BTreeSet<String> = held.iter().cloned().collect();
     check("numbers of all orders", &held.len(), &(2 * ORDERS))?;
-    check("numbers of another pool", &distinct.difference(&all).count(), &0)?;
+    check("numbers of another pool", &different.difference(&all).count(), &0)?;
     if scene.shared {
         let routes = stack.rows("RoutesTable").await?;
         let mut dialled = BTreeMap::new();
@@ -55,8 +54,8 @@ pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
         let complete = dialled.values().filter(|routes| **routes == 2).count();
         check("orders whose two people reach each other", &complete, &ORDERS)?;
     } else {
-        check("numbers that no other order has", &distinct.len(), &held.len())?;
-        let free: BTreeSet<String> = all.difference(&distinct).cloned().collect();
+        check("numbers that no other order has", &different.len(), &held.len())?;
+        let free: BTreeSet<String> = all.difference(&different).cloned().collect();
         check("the numbers that are left", &stack.free_numbers("crowd").await?, &free)?;
     }
 

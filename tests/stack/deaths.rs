@@ -1,4 +1,4 @@
-//! Functions that are killed while they handle batches lose no event and double no effect.
+//! Functions that die at work.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,15 +19,14 @@ use crate::{Scene, numbers};
 
 const POOL: &str = "mortal";
 const ORDERS: usize = 60;
-/// How many processes of each function must die while they handle a batch.
+/// How many processes of each function are to die while they handle a batch, and how
+/// many are killed for that at most: some have just finished.
 const DEATHS: usize = 10;
-/// How many processes of each function are killed at most. Some kills come when a process
-/// has just finished its batch, and do not count.
-const MAX_KILLS: usize = 5 * DEATHS;
-/// The visibility timeout during the story, in seconds. The deployed 90 seconds are too long
-/// to wait for a redelivery.
-const VISIBILITY_TIMEOUT: &str = "3";
-/// How long a burst may go on before the events are sent once more.
+const MOST: usize = 5 * DEATHS;
+/// After so many seconds the batch of a function that died is handed out again. As
+/// deployed it is 90, which is too long to wait for.
+const COMES_AGAIN: &str = "3";
+/// How long functions have time to die of a burst before the next one.
 const BURST: Duration = Duration::from_secs(2);
 
 pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
@@ -40,7 +39,7 @@ pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
 
     let queues = [Queue::Assign, Queue::Release];
     let deployed =
-        try_join_all(queues.map(|it| stack.set_visibility_timeout(it, VISIBILITY_TIMEOUT))).await?;
+        try_join_all(queues.map(|it| stack.set_visibility_timeout(it, COMES_AGAIN))).await?;
     let end = burst(stack, &lives).await;
     for (queue, seconds) in queues.into_iter().zip(&deployed) {
         stack.set_visibility_timeout(queue, seconds).await?;
@@ -64,7 +63,7 @@ pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
     check("how the orders ended", &wrong, &Vec::new())
 }
 
-/// Reads all three tables.
+/// The tables as they are.
 async fn snapshot(stack: &Stack) -> Result<Snapshot> {
     let pools = Pools::parse(include_str!("pools.json"))
         .map_err(|error| Surprise::new(format!("the pools: {error}")))?;
@@ -80,7 +79,8 @@ async fn snapshot(stack: &Stack) -> Result<Snapshot> {
     Ok(tables)
 }
 
-/// The problem of an order, given all its events and all announcements.
+/// What is wrong with an order, given the events that were told of it and all that was
+/// announced.
 fn wrong_end(tables: &Snapshot, events: &[Value], announced: &[Value], now: u64) -> Option<String> {
     let order_id = events.first()?["order_id"].as_str()?;
     let of_order = |row: &&Row| word(row, "order_id") == order_id;
@@ -96,7 +96,7 @@ fn wrong_end(tables: &Snapshot, events: &[Value], announced: &[Value], now: u64)
     }
 }
 
-/// The events of an order, with versions from 1 on.
+/// What is told of an order, by versions from 1 on.
 fn life(stack: &Stack, order: usize) -> Vec<Value> {
     let order_id = format!("{POOL}-{order}");
     let (customer, agent, other, merchant) =
@@ -121,8 +121,8 @@ fn life(stack: &Stack, order: usize) -> Vec<Value> {
     }
 }
 
-/// Sends every event twice and in random order while functions are killed, and repeats that
-/// until enough functions have died and the queues are empty.
+/// Tells everything twice and in any order, and that again, while functions are
+/// killed, until enough have died and all that was told is done with.
 async fn burst(stack: &Stack, lives: &[Vec<Value>]) -> Result {
     let mut twice = [lives.concat(), lives.concat()].concat();
     let (assigns, releases) = (stack.processes(Queue::Assign)?, stack.processes(Queue::Release)?);
@@ -132,7 +132,7 @@ async fn burst(stack: &Stack, lives: &[Vec<Value>]) -> Result {
         for events in twice.chunks(20) {
             stack.tell_all(events).await?;
         }
-        // The queues are soon empty. If too few functions have died by then, send all again.
+        // Most of it is soon done with. If too few have died by then, it is told once more.
         if let Ok(end) = timeout(BURST, &mut killing).await {
             end.map_err(|panic| Surprise::new(panic.to_string()))??;
             break;
@@ -141,7 +141,7 @@ async fn burst(stack: &Stack, lives: &[Vec<Value>]) -> Result {
     eventually("all is done with", PATIENCE, async || stack.check_at_rest().await).await
 }
 
-/// Kills processes at random moments of their work until enough have died.
+/// Kills processes, each at some moment of its work, until enough have died.
 async fn kill_at_work(mut processes: Processes) -> Result {
     let began = Instant::now();
     let before = processes.deaths_at_work()?;
@@ -151,7 +151,7 @@ async fn kill_at_work(mut processes: Processes) -> Result {
         if DEATHS <= deaths {
             return Ok(());
         }
-        if MAX_KILLS <= killed || PATIENCE < began.elapsed() {
+        if MOST <= killed || PATIENCE < began.elapsed() {
             return check(&format!("deaths at work of {killed} processes"), &deaths, &DEATHS);
         }
         sleep(Duration::from_millis(fastrand::u64(1..20))).await;

@@ -1,9 +1,8 @@
-//! Stories that run on the deployed stack: what only the template, the roles, the queues and
-//! the real functions can show. Several run at the same time, each with its own orders,
-//! phones and, where it counts numbers, its own pool. At the end, everything that the stack
-//! wrote is searched for real phones.
+//! Stories played on the deployed stack. Some run at the same time on one stack,
+//! each with its own orders, phones and, where numbers are counted, pool. When all
+//! are over, everything that the stack wrote is searched for their real phones.
 //!
-//! Words on the command line choose the stories whose name contains one of them;
+//! Words on the command line choose the stories with one of them in their name;
 //! `--shared` says that the pools were deployed as shared ones.
 #![expect(
     clippy::indexing_slicing,
@@ -34,13 +33,13 @@ use support::story::{TWILIO_TOKEN, provider_secret_in};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
 
-/// The stack and the providers of all stories.
+/// Where stories are played.
 struct Scene {
     stack: Stack,
     /// The providers that the stack rents numbers from.
     twilio: FakeProvider,
     exotel: FakeProvider,
-    /// The provider secret, as the stack has it at first.
+    /// What the stack knows of them.
     secret: Value,
     /// Whether its pools are shared.
     shared: bool,
@@ -51,8 +50,8 @@ struct Story {
     play: fn(&'static Scene) -> LocalBoxFuture<'static, Result>,
 }
 
-/// Stories that run at the same time. With all of them at once, more functions start than a
-/// small or busy machine can run.
+/// All at once, the functions would start in such numbers that a small machine, or one
+/// that is busy, can't keep up.
 const AT_ONCE: usize = 4;
 
 macro_rules! stories {
@@ -65,17 +64,26 @@ macro_rules! stories {
 }
 
 const STORIES: &[Story] = &stories![
-    // These take the longest, since they wait for time to pass.
+    // These wait for time to pass, while others go on.
     orders::an_order_whose_end_is_never_told_ends_by_itself,
     crowd::a_hundred_orders_at_once_share_no_number_and_give_all_back,
-    pools::a_withdrawn_number_is_free_again_when_it_is_imported_again,
+    orders::a_completed_order_connects_for_its_grace,
+    pools::a_withdrawn_number_serves_no_new_order_until_it_is_imported_again,
     pools::a_dry_pool_is_announced_and_its_order_is_served_after_an_import,
+    // These do not.
     calls::customer_and_agent_reach_each_other_on_every_route,
     calls::a_stranger_and_a_withheld_caller_get_nowhere_on_any_route,
+    calls::a_number_that_is_not_ours_is_not_told_apart,
+    calls::a_missing_or_malformed_number_is_named,
     calls::a_wrong_or_missing_signature_is_forbidden,
     calls::a_wrong_or_missing_token_is_forbidden,
     calls::a_new_token_is_taken_without_a_deployment,
     orders::an_order_goes_through_its_whole_life,
+    orders::whoever_is_replaced_gets_nowhere_at_once,
+    orders::each_of_five_people_reaches_each_other_one,
+    orders::an_event_delivered_twice_is_announced_twice_and_changes_nothing,
+    orders::a_late_assignment_finds_its_order_closed,
+    orders::an_assignment_that_is_over_when_it_comes_holds_nothing,
     pools::a_pool_that_runs_low_is_checked,
     pools::a_check_without_a_pool_reaches_every_pool,
     pools::a_rented_pool_is_filled_at_twilio_up_to_its_target,
@@ -83,11 +91,11 @@ const STORIES: &[Story] = &stories![
     refusals::a_bad_record_is_refused_with_its_reason_and_the_rest_is_served,
     refusals::an_event_on_the_other_queue_is_refused,
     refusals::a_bad_pool_message_is_refused_and_the_next_one_is_served,
-    refusals::a_phone_in_a_wrong_field_is_in_no_reason,
+    refusals::a_phone_in_a_wrong_field_reaches_no_log,
     sizes::no_function_outgrows_its_size,
 ];
 
-/// Stories that would disturb the timing of others. They run one by one after the rest.
+/// These would upset the timing of others, and are played when those are over.
 const ALONE: &[Story] = &stories![deaths::functions_killed_at_work_lose_and_double_nothing,];
 
 #[tokio::main(flavor = "current_thread")]
@@ -121,7 +129,7 @@ async fn set_the_scene(shared: bool) -> Result<Scene> {
     // Webhooks are signed with the second of the account's tokens.
     secret["twilio"]["auth_tokens"] = json!([PASSWORD, TWILIO_TOKEN]);
     let stack = Stack::connect(&secret).await?;
-    // Enough for all stories that do not count free numbers.
+    // Enough for all stories that do not count what is left.
     stack.import("calm", &numbers(1, 0..100)).await?;
     Ok(Scene { stack, twilio, exotel, secret, shared })
 }
@@ -140,18 +148,16 @@ async fn play(
     let together = iter(stories.iter().copied().map(play)).buffer_unordered(AT_ONCE);
     let mut playing = together.chain(iter(alone.iter().copied().map(play)).buffer_unordered(1));
 
-    let mut ends = Vec::new();
+    let mut failures = Vec::new();
     while let Some((name, end)) = playing.next().await {
         report(name, &end, began);
-        ends.push((name, end));
+        failures.extend(end.err().map(|surprise| (name, surprise)));
     }
     let name = "privacy::no_real_phone_is_in_a_log_an_announcement_or_a_table_but_routes";
-    let whole = ends.len() == STORIES.len() + ALONE.len();
+    let whole = stories.len() + alone.len() == STORIES.len() + ALONE.len();
     let end = privacy::search(scene, whole).await.map_err(|surprise| surprise.to_string());
     report(name, &end, began);
-    ends.push((name, end));
-    let failures: Vec<_> =
-        ends.into_iter().filter_map(|(name, end)| Some((name, end.err()?))).collect();
+    failures.extend(end.err().map(|surprise| (name, surprise)));
 
     if failures.is_empty() {
         println!("\nall went as the contract says, in {:.1} s\n", began.elapsed().as_secs_f64());
@@ -172,7 +178,7 @@ fn report(name: &str, end: &std::result::Result<(), String>, began: Instant) {
     println!("story {name} ... {word} (after {:.1} s)", began.elapsed().as_secs_f64());
 }
 
-/// Numbers of a pool: `+9122`, two digits for the pool, and six for the number.
+/// Numbers of a pool: `+9122`, two digits of the pool's own, and these six.
 fn numbers(pool: u32, range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("+9122{pool:02}{number:06}")).collect()
 }

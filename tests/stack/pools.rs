@@ -1,22 +1,32 @@
 //! Numbers in and out of pools: by hand, and from the provider.
 
-use std::collections::BTreeSet;
-
+use lambda_support::clock;
 use serde_json::{Value, json};
-use support::deployed::{PATIENCE, Result, check, check_json, eventually};
-use support::provider::FakeProvider;
+use std::collections::BTreeSet;
+use support::deployed::{
+    PATIENCE, Result, Stack, Surprise, check, check_json, eventually, in_seconds,
+};
+use support::provider::{Call, FakeProvider};
+use support::rows::text;
 use support::story::{assigned, event, numbers_in, unavailable};
+use tokio::time::Instant;
 
 use crate::{Scene, numbers};
+
+/// Sends an assignment of two people to a pool.
+async fn ask(stack: &Stack, pool: &str, order_id: &str) -> Result {
+    let (customer, agent) = (stack.phone(), stack.phone());
+    let mut event = assigned(order_id, 1, &[("customer", &customer), ("agent", &agent)]);
+    event["pool"] = pool.into();
+    event["expires_at"] = in_seconds(3600).into();
+    stack.tell(&event).await
+}
 
 pub(crate) async fn a_dry_pool_is_announced_and_its_order_is_served_after_an_import(
     scene: &'static Scene,
 ) -> Result {
     let stack = &scene.stack;
-    let (customer, agent) = (stack.phone(), stack.phone());
-    let mut event = assigned("dry-1", 1, &[("customer", &customer), ("agent", &agent)]);
-    event["pool"] = "dry".into();
-    stack.tell(&event).await?;
+    ask(stack, "dry", "dry-1").await?;
     let announcement = stack.announced("dry-1", "unavailable", 1).await?;
     let expected = unavailable("dry-1", 1, "dry");
     check_json("the announcement", &announcement, &expected)?;
@@ -29,22 +39,67 @@ pub(crate) async fn a_dry_pool_is_announced_and_its_order_is_served_after_an_imp
     check("the numbers", &has.into_values().collect::<BTreeSet<_>>(), &two.into_iter().collect())
 }
 
-pub(crate) async fn a_withdrawn_number_is_free_again_when_it_is_imported_again(
+pub(crate) async fn a_withdrawn_number_serves_no_new_order_until_it_is_imported_again(
     scene: &'static Scene,
 ) -> Result {
-    let (stack, pool, two) = (&scene.stack, "by-hand", numbers(5, 0..2));
+    let stack = &scene.stack;
+    let pool = "by-hand";
+    let two = numbers(5, 0..2);
     stack.import(pool, &two).await?;
+    let (customer, agent) = (stack.phone(), stack.phone());
+    let mut assignment = assigned("by-hand-1", 1, &[("customer", &customer), ("agent", &agent)]);
+    assignment["pool"] = pool.into();
+    stack.tell(&assignment).await?;
+    let has = numbers_in(&stack.announced("by-hand-1", "assigned", 1).await?);
+
     stack.tell_pool(pool, &json!({"type": "pool.withdraw", "pool": pool, "numbers": two})).await?;
     stack
         .logged(&["refill-pool", "withdrew numbers", "\"pool\":\"by-hand\"", "\"withdrawn\":2"])
         .await?;
-    check("free numbers", &stack.free_numbers(pool).await?.len(), &0)?;
+    let (_, answer) = stack.resolve(&customer, &has["agent"]).await?;
+    check_json("a live order goes on", &answer["connect_to"], &agent.into())?;
+
+    stack.tell(&event("completed", "by-hand-1", 2)).await?;
+    stack.announced("by-hand-1", "released", 2).await?;
+    // Not even when they have rested.
+    eventually("the numbers have rested", PATIENCE, async || {
+        let rows = stack.rows("NumbersTable").await?;
+        let available_at = |number: &String| {
+            let row = rows.iter().find(|row| text(row, "number") == Some(number))?;
+            text(row, "available_at")?.parse::<u64>().ok()
+        };
+        let now = clock::unix_seconds();
+        let rested = two.iter().filter_map(available_at).filter(|at| *at <= now).count();
+        check("rested numbers", &rested, &2)
+    })
+    .await?;
+    let waits = waits_at_last(scene, pool).await?;
     let import = json!({"type": "pool.import", "pool": pool, "numbers": two});
     stack.tell_pool(pool, &import).await?;
-    eventually("the numbers are back", PATIENCE, async || {
-        check("free numbers", &stack.free_numbers(pool).await?, &two.iter().cloned().collect())
-    })
-    .await
+    let has = numbers_in(&stack.announced(&waits, "assigned", 1).await?);
+    check("the numbers", &has.into_values().collect::<BTreeSet<_>>(), &two.into_iter().collect())
+}
+
+/// Sends orders to a pool whose numbers were withdrawn until one has to wait for them,
+/// and returns that one. The first has to, but for a shared pool, whose numbers
+/// functions keep a list of for some seconds.
+async fn waits_at_last(scene: &Scene, pool: &str) -> Result<String> {
+    let began = Instant::now();
+    loop {
+        let order_id = format!("{pool}-{:08x}", fastrand::u32(..));
+        ask(&scene.stack, pool, &order_id).await?;
+        let of_it = |body: &String| body.contains(&order_id);
+        let answer = eventually("an announcement", PATIENCE, async || {
+            let said = scene.stack.announcements().into_iter().find(of_it);
+            said.ok_or_else(|| Surprise::new(format!("{order_id}: nothing")))
+        })
+        .await?;
+        if answer.contains("numbers.unavailable") {
+            return Ok(order_id);
+        }
+        let may_be_served = scene.shared && began.elapsed() < PATIENCE;
+        check("a withdrawn number may serve", &may_be_served, &true)?;
+    }
 }
 
 pub(crate) async fn a_pool_that_runs_low_is_checked(scene: &'static Scene) -> Result {
@@ -91,7 +146,8 @@ pub(crate) async fn a_rented_pool_is_filled_at_exotel_up_to_its_target(
     fill(scene, &scene.exotel, "at-exotel", &for_sale, 2).await
 }
 
-/// Has a pool checked, which buys numbers up to the target.
+/// Has a pool checked: numbers are bought up to the target, once, and what the
+/// account loses is replaced.
 async fn fill(
     scene: &Scene,
     provider: &FakeProvider,
@@ -101,16 +157,33 @@ async fn fill(
 ) -> Result {
     let stack = &scene.stack;
     provider.given_available(for_sale);
-    stack.tell_pool(pool, &json!({"type": "pool.check", "pool": pool})).await?;
-    let expected: BTreeSet<String> =
-        for_sale.iter().take(target).map(ToString::to_string).collect();
-    eventually(&format!("numbers of {pool}"), PATIENCE, async || {
-        check("free numbers", &stack.free_numbers(pool).await?, &expected)
-    })
-    .await?;
-    check("purchases", &provider.purchases().into_iter().collect(), &expected)?;
+    let check_pool = json!({"type": "pool.check", "pool": pool});
+    stack.tell_pool(pool, &check_pool).await?;
+    let becomes_free = async |expected: &[&str]| {
+        let expected: BTreeSet<String> = expected.iter().map(|&it| it.to_owned()).collect();
+        eventually(&format!("numbers of {pool}"), PATIENCE, async || {
+            check("free numbers", &stack.free_numbers(pool).await?, &expected)
+        })
+        .await
+    };
+    becomes_free(&for_sale[..target]).await?;
+    check("purchases", &provider.purchases(), &owned(&for_sale[..target]))?;
     for number in provider.owned() {
         check(&number.tag, &number.tag.ends_with(&format!("/{pool}")), &true)?;
     }
-    Ok(())
+
+    let listed = provider.calls(Call::List).len();
+    stack.tell_pool(pool, &check_pool).await?;
+    eventually("the second check", PATIENCE, async || {
+        check("it asked", &(listed < provider.calls(Call::List).len()), &true)
+    })
+    .await?;
+    provider.given_lost(for_sale[0]);
+    stack.tell_pool(pool, &check_pool).await?;
+    becomes_free(&for_sale[1..=target]).await?;
+    check("purchases", &provider.purchases(), &owned(&for_sale[..=target]))
+}
+
+fn owned(numbers: &[&str]) -> Vec<String> {
+    numbers.iter().map(|&number| number.to_owned()).collect()
 }

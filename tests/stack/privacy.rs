@@ -1,11 +1,11 @@
-//! The search for real phones that ends every run.
+//! What must hold whatever was played.
 
 use support::deployed::{Result, check};
 
 use crate::Scene;
 
-/// Searches everything that the stack has written for every real phone of every story.
-/// After the `whole` suite, each searched place must have held something.
+/// Searches all that the stack has written for every real phone of every story;
+/// after the `whole` suite, there must have been some.
 pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
     let stack = &scene.stack;
     let mut routes = stack.rows("RoutesTable").await?;
@@ -22,13 +22,13 @@ pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
     ];
     let phones = stack.phones();
     for (place, text) in &searched {
-        // The national form would reveal the phone too.
+        // A number as it is dialled at home would tell as much.
         let found = phones.iter().filter(|phone| text.contains(phone.trim_start_matches("+91")));
         let found: Vec<&String> = found.collect();
         check(&format!("real phones in {place}"), &found, &Vec::new())?;
     }
     if whole {
-        // A search of nothing would find nothing.
+        // The search has to have something to find.
         let seen = [live, phones.len(), searched[3].1.len(), searched[4].1.len()];
         check("nothing to search", &seen.contains(&0), &false)?;
     }

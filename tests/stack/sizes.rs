@@ -1,4 +1,4 @@
-//! The size of each function's zip file, which Lambda fetches for every environment.
+//! What a deployment uploads, and Lambda fetches for every environment.
 
 use std::io::Write as _;
 
@@ -8,7 +8,7 @@ use support::deployed::{Result, Surprise, check};
 
 use crate::Scene;
 
-/// Bytes of a zipped function at most: the size target of docs/performance.md.
+/// A function is to take no more than this when zipped.
 const MOST: usize = 3_500_000;
 
 pub(crate) async fn no_function_outgrows_its_size(scene: &'static Scene) -> Result {

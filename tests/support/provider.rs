@@ -132,6 +132,11 @@ impl FakeProvider {
         self.stock().owned.push(owned);
     }
 
+    /// Takes a number out of the account.
+    pub fn given_lost(&self, number: &str) {
+        self.stock().owned.retain(|owned| owned.number != number);
+    }
+
     /// Fails the next call of this kind before it does anything. Several faults fail several
     /// calls, in this order.
     pub fn fail_next(&self, call: Call, fault: Fault) {
