@@ -32,7 +32,7 @@ pub fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
     // Packages for other platforms may not be downloaded.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
+    cargo.args(["metadata", "--format-version", "1", "--locked"]);
     cargo.args(["--filter-platform", &platform]);
     let output = cargo.current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
