@@ -99,3 +99,30 @@ fn every_alarm_listens_to_a_constant_that_the_code_logs() {
         &broken,
     );
 }
+
+/// The names of code in a page: `Types::method` and `functions()`.
+fn names_of_code(page: &File) -> Vec<String> {
+    let quoted = page.text.split('`').skip(1).step_by(2);
+    let is_name = |it: &str| {
+        (it.contains("::") || it.ends_with("()"))
+            && it.trim_end_matches("()").chars().all(|c| c.is_alphanumeric() || "_:".contains(c))
+    };
+    let names = quoted.filter(|it| is_name(it));
+    let last = |it: &str| it.trim_end_matches("()").rsplit("::").next().map(str::to_owned);
+    names.filter_map(last).collect()
+}
+
+#[test]
+fn architecture_names_only_code_that_exists() {
+    let sources = files(&["crates", "functions", "tools", "bench", "tests"], &["rs"]);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words: BTreeSet<&str> =
+        sources.iter().flat_map(|file| file.text.split(|c| !is_word(c))).collect();
+    let pages = pages();
+    let page = pages.iter().find(|it| it.path == "ARCHITECTURE.md").expect("it is there");
+    let names = names_of_code(page);
+    assert!(20 < names.len(), "the page names code: {names:?}");
+    let broken: Vec<String> =
+        names.into_iter().filter(|name| !words.contains(name.as_str())).collect();
+    assert_none("A renamed function is renamed in ARCHITECTURE.md too.", &broken);
+}
