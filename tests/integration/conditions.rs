@@ -112,3 +112,12 @@ async fn a_number_that_the_account_lost_is_withdrawn_only_from_its_pool_and_prov
         assert_eq!(tables.withdraw(pool, Some(provider)).await, withdrawal, "{pool} {provider:?}");
     }
 }
+
+#[tokio::test]
+async fn a_withdrawn_number_is_claimed_by_nobody_until_it_is_put_back() {
+    let tables = Tables::new().await;
+    assert_eq!(tables.withdraw("a", None).await, Withdrawal::Withdrawn);
+    assert!(!tables.could_claim(10, 100).await);
+    assert_eq!(tables.import("a").await, Import::PutBack);
+    assert!(tables.could_claim(10, 100).await);
+}

@@ -73,3 +73,15 @@ async fn a_dry_pool_delays_the_new_routes_of_an_amendment_and_not_the_ends_of_ol
     assert_eq!(after["merchant"], number(10));
     assert_eq!(world.decision(CUSTOMER, &numbers["agent"]).await, OTHER_AGENT);
 }
+
+#[tokio::test]
+async fn a_dry_pool_does_not_hold_up_an_amendment_that_needs_no_number() {
+    let world = world_with_numbers(2).await;
+    world.when_told(&assigned("o-1", 1, &PAIR)).await;
+    let replaced = [("customer", CUSTOMER), ("agent", OTHER_AGENT)];
+    let handled = world.when_told(&assigned("o-1", 2, &replaced)).await;
+    assert_eq!(
+        (handled.announced[0]["type"].as_str(), handled.again),
+        (Some("numbers.assigned"), 0)
+    );
+}

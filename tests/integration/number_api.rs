@@ -435,3 +435,26 @@ async fn an_error_quotes_neither_credentials_nor_the_account() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_account_without_numbers_is_a_complete_listing() {
+    for (_, api) in each_provider().await {
+        let listing = api.owned(TAG, soon()).await.expect("a listing");
+        assert!(listing.is_complete() && listing.numbers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn exotel_puts_a_bought_number_on_the_flow() {
+    let provider = FakeProvider::start().await;
+    provider.given_available(&[FIRST]);
+    let bought = buy(&exotel(&provider), FIRST, soon()).await.expect("bought");
+
+    let owned = provider.owned().remove(0);
+    assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
+    assert_eq!(owned.tag, TAG);
+    assert_eq!(
+        owned.voice_url,
+        "http://my.exotel.com/AC00000000000000000000000000000001/exoml/start_voice/42"
+    );
+}

@@ -372,3 +372,12 @@ async fn nothing_is_bought_without_time_account_or_country() {
     assert!(world.log().contains("the pool has no country"));
     assert!(provider.purchases().is_empty());
 }
+
+#[tokio::test]
+async fn a_list_with_a_mistake_is_refused_whole() {
+    let world = World::new();
+    let handled = world.when_pool_told(&import("id-jkt", &[number(1), "62215".to_owned()])).await;
+    assert_eq!(handled.again, 0);
+    assert!(handled.refused[0].starts_with("numbers[1]: "), "{handled:?}");
+    assert!(world.rows("NumbersTable").await.is_empty());
+}

@@ -326,3 +326,19 @@ async fn each_call_is_logged_with_its_reason_and_its_id() {
         "{log}"
     );
 }
+
+#[tokio::test]
+async fn a_body_of_twilio_that_is_no_form_is_not_readable() {
+    let world = World::without_tables();
+    let mut request = Route::Twilio.recorded();
+    request["headers"]["content-type"] = "application/json".into();
+    assert_eq!(world.when_requested(&request).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_secret_that_can_not_be_read_switches_every_route_off() {
+    let world = World::without_tables();
+    world.given_provider_secret(None);
+    assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 403);
+    assert!(world.log().contains("a secret could not be read"));
+}
