@@ -30,7 +30,7 @@ mod webhook;
 
 pub use self::http::{ApiError, Problem, client};
 pub use self::providers::{NumberApi, WEBHOOKS, webhook};
-pub use self::question::Question;
+pub use self::question::{NoParties, Question};
 pub use self::rental::{BuyError, Listing, Owned, Purpose};
 pub use self::route::Route;
 pub use self::secret::ProviderSecret;

@@ -47,11 +47,27 @@ pub struct Request<'a> {
 pub enum Refusal {
     /// It carries no proof of who sent it: no secret would admit it.
     Unsigned,
-    /// Its proof does not match the secret, or the secret has nothing for the route. A
-    /// newer secret may admit it.
-    Unproved,
+    /// The secret has nothing for the route. A newer secret may admit it.
+    Off,
+    /// Its proof does not match the secret. A newer secret may admit it.
+    Mismatch,
+    /// Its body is larger than any that a provider sends. Nothing of it was parsed.
+    TooLarge,
     /// A field of it can't be read.
     Unreadable(Invalid),
+}
+
+impl Refusal {
+    /// The word for the refusal in the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::Off => "off",
+            Self::Mismatch => "mismatch",
+            Self::TooLarge => "too_large",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
 }
 
 /// An answer in a provider's form.

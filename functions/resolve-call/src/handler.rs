@@ -75,7 +75,7 @@ impl ResolveCall {
         };
         let question = match self.admit(webhook, &request).await {
             Ok(question) => question,
-            Err(Refusal::Unsigned | Refusal::Unproved) => {
+            Err(Refusal::Unsigned | Refusal::Off | Refusal::Mismatch | Refusal::TooLarge) => {
                 return error(StatusCode::FORBIDDEN, "forbidden");
             }
             Err(Refusal::Unreadable(invalid)) => {
@@ -83,8 +83,8 @@ impl ResolveCall {
             }
         };
         let answer = match &question.parties {
-            Some((caller, called)) => self.answer(caller, called).await,
-            None => Answer::Reject(Reason::CallerHidden),
+            Ok((caller, called)) => self.answer(caller, called).await,
+            Err(_) => Answer::Reject(Reason::CallerHidden),
         };
         log(&answer, question.call_id.as_deref());
         respond(webhook.answer(&answer))
@@ -105,7 +105,7 @@ impl ResolveCall {
         };
         let secret = self.providers.current().await.unwrap_or_default();
         match webhook.admit(&request, &secret) {
-            Err(Refusal::Unproved) => {
+            Err(Refusal::Off | Refusal::Mismatch) => {
                 let secret = self.providers.fresh().await.unwrap_or_default();
                 webhook.admit(&request, &secret)
             }

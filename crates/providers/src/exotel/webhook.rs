@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::country::Country;
 use super::secret::ROUTE;
-use crate::question::{Question, call_id};
+use crate::question::{NoParties, Question, call_id};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 use crate::webhook::{Refusal, Reply, Request, Webhook};
@@ -32,9 +32,9 @@ impl Webhook for Exotel {
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
         let token = ROUTE.parameter(request.path).ok_or(Refusal::Unsigned)?;
-        let applet = secret.exotel.webhook.as_ref().ok_or(Refusal::Unproved)?;
+        let applet = secret.exotel.webhook.as_ref().ok_or(Refusal::Off)?;
         if !applet.tokens.matches_any(token) {
-            return Err(Refusal::Unproved);
+            return Err(Refusal::Mismatch);
         }
         Ok(question(request.query, applet.country))
     }
@@ -52,15 +52,22 @@ impl Webhook for Exotel {
 
 /// Reads the question from the raw query of a request whose token was checked.
 fn question(query: &str, country: Country) -> Question {
-    let number =
-        |names: [&str; 2]| country.e164(&names.into_iter().find_map(|name| value(query, name))?);
-    let caller = number(["CallFrom", "From"]).and_then(|text| CallingParty::parse(&text).ok());
-    let called = number(["CallTo", "To"]).and_then(|text| text.parse::<Number>().ok());
-    let parties = match (caller, called) {
-        (Some(CallingParty::Shown(caller)), Some(called)) => Some((caller, called)),
-        _ => None,
+    let text = |names: [&str; 2]| {
+        names.into_iter().find_map(|name| value(query, name)).unwrap_or_default()
     };
+    let caller = calling_party(&text(["CallFrom", "From"]), country);
+    let called = country.e164(&text(["CallTo", "To"])).and_then(|text| text.parse::<Number>().ok());
+    let parties = NoParties::pair(caller, called);
     Question { parties, call_id: call_id(value(query, "CallSid").as_deref()) }
+}
+
+/// Reads the calling party: a word or an empty text of a caller who withheld the phone, or
+/// a number as it is dialled in the country.
+fn calling_party(text: &str, country: Country) -> Option<CallingParty> {
+    match CallingParty::parse(text) {
+        Ok(CallingParty::Withheld) => Some(CallingParty::Withheld),
+        _ => country.e164(text).and_then(|text| CallingParty::parse(&text).ok()),
+    }
 }
 
 /// Finds a value by its name, in any case. An empty value counts as missing.
@@ -145,24 +152,24 @@ mod tests {
 
     #[test]
     fn a_hidden_caller_gives_no_parties() {
-        let froms = ["", "anonymous", "Private", "unknown", "withheld", "139", "%2B", "0-0-0-0-0"];
+        let froms = ["", "anonymous", "Private", "unknown", "withheld"];
         for from in froms.into_iter().chain(["%2B266696687", "00266696687"]) {
             let question = ask(&format!("CallFrom={from}&CallTo=08000000002"));
-            assert_eq!(question.parties, None, "{from}");
+            assert_eq!(question.parties, Err(NoParties::Withheld), "{from}");
         }
-        assert_eq!(ask("").parties, None);
+        assert_eq!(ask("").parties, Err(NoParties::Withheld));
+        assert_eq!(ask("CallTo=08000000002").parties, Err(NoParties::Withheld));
     }
 
     #[test]
-    fn an_unreadable_number_counts_as_hidden() {
-        for query in [
-            "CallFrom=0980000000&CallTo=08000000002",
-            "CallFrom=09800000001&CallTo=sip",
-            "CallFrom=09800000001&CallTo=%2B12",
-            "CallFrom=09800000001",
-            "CallTo=08000000002",
-        ] {
-            assert_eq!(ask(query).parties, None, "{query}");
+    fn an_unreadable_number_is_not_called_withheld() {
+        for from in ["0980000000", "139", "%2B", "0-0-0-0-0"] {
+            let question = ask(&format!("CallFrom={from}&CallTo=08000000002"));
+            assert_eq!(question.parties, Err(NoParties::CallerMalformed), "{from}");
+        }
+        for to in ["&CallTo=sip", "&CallTo=%2B12", "&CallTo=", ""] {
+            let question = ask(&format!("CallFrom=09800000001{to}"));
+            assert_eq!(question.parties, Err(NoParties::CalledMalformed), "{to}");
         }
     }
 
@@ -173,17 +180,17 @@ mod tests {
         for (secret, path, refusal) in [
             (&on, "/calls/exotel/token-1", None),
             (&on, "/calls/exotel/token-2", None),
-            (&on, "/calls/exotel/token-3", Some(Refusal::Unproved)),
-            (&on, "/calls/exotel/token-1/", Some(Refusal::Unproved)),
-            (&on, "/calls/exotel/", Some(Refusal::Unproved)),
+            (&on, "/calls/exotel/token-3", Some(Refusal::Mismatch)),
+            (&on, "/calls/exotel/token-1/", Some(Refusal::Mismatch)),
+            (&on, "/calls/exotel/", Some(Refusal::Mismatch)),
             (&on, "/calls", Some(Refusal::Unsigned)),
-            (&off, "/calls/exotel/token-1", Some(Refusal::Unproved)),
+            (&off, "/calls/exotel/token-1", Some(Refusal::Off)),
         ] {
             let headers = HeaderMap::new();
             let request = Request { url: "", path, query: CALL, headers: &headers, body: b"" };
             let question = Exotel.admit(&request, secret);
             assert_eq!(question.as_ref().err(), refusal.as_ref(), "{path}");
-            assert_eq!(question.is_ok_and(|it| it.parties.is_some()), refusal.is_none());
+            assert_eq!(question.is_ok_and(|it| it.parties.is_ok()), refusal.is_none());
         }
     }
 

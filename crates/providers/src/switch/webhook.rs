@@ -6,7 +6,7 @@ use masking::{Answer, CallingParty, Invalid, NotE164, Number, Reason, field};
 use serde_json::json;
 
 use super::secret::ROUTE;
-use crate::question::Question;
+use crate::question::{NoParties, Question};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 use crate::webhook::{Refusal, Reply, Request, Webhook};
@@ -27,9 +27,9 @@ impl Webhook for Switch {
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
         let token = bearer_token(request).ok_or(Refusal::Unsigned)?;
-        let tokens = secret.switch.tokens.as_ref().ok_or(Refusal::Unproved)?;
+        let tokens = secret.switch.tokens.as_ref().ok_or(Refusal::Off)?;
         if !tokens.matches_any(token) {
-            return Err(Refusal::Unproved);
+            return Err(Refusal::Mismatch);
         }
         question(request.body).map_err(Refusal::Unreadable)
     }
@@ -72,10 +72,7 @@ fn question(body: &[u8]) -> Result<Question, Invalid> {
     let caller =
         CallingParty::parse(field::string(&fields, "caller")?).map_err(not_e164("caller"))?;
     let call_id = field::optional_string(&fields, "call_id")?;
-    let parties = match caller {
-        CallingParty::Shown(caller) => Some((caller, called)),
-        CallingParty::Withheld => None,
-    };
+    let parties = NoParties::pair(Some(caller), Some(called));
     Ok(Question { parties, call_id: call_id.filter(|id| is_loggable(id)).map(str::to_owned) })
 }
 
@@ -120,7 +117,7 @@ mod tests {
             assert!(admit(Some(right), BODY).is_ok(), "{right}");
         }
         for wrong in ["Bearer token-2", "Bearer ", "Bearer token-1 token-1"] {
-            assert_eq!(admit(Some(wrong), BODY), Err(Refusal::Unproved), "{wrong}");
+            assert_eq!(admit(Some(wrong), BODY), Err(Refusal::Mismatch), "{wrong}");
         }
         for none in ["", "token-1", "Bearer", "Basic token-1"] {
             assert_eq!(admit(Some(none), BODY), Err(Refusal::Unsigned), "{none}");
@@ -141,7 +138,10 @@ mod tests {
         let ask = |caller: &str| {
             question(json!({ "caller": caller, "called": "+622150001" }).to_string().as_bytes())
         };
-        assert_eq!(ask("anonymous"), Ok(Question { parties: None, call_id: None }));
+        assert_eq!(
+            ask("anonymous"),
+            Ok(Question { parties: Err(NoParties::Withheld), call_id: None })
+        );
         assert_eq!(ask("12345678").unwrap_err().field, "caller");
         assert_eq!(question(b"\xff").unwrap_err().to_string(), "body: must be UTF-8");
         assert_eq!(question(br#"{"caller":"","called":"0"}"#).unwrap_err().field, "called");

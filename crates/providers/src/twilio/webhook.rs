@@ -17,7 +17,7 @@ use sha1::Sha1;
 
 use super::secret::ROUTE;
 use crate::credential::{Credential, Tokens};
-use crate::question::{Question, call_id};
+use crate::question::{NoParties, Question, call_id};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 use crate::webhook::{Refusal, Reply, Request, Webhook};
@@ -45,9 +45,9 @@ impl Webhook for Twilio {
         if !content_type.starts_with("application/x-www-form-urlencoded") {
             return Err(Refusal::Unreadable(Invalid::new("body", "must be a form")));
         }
-        let auth_tokens = secret.twilio.webhook.as_ref().ok_or(Refusal::Unproved)?;
+        let auth_tokens = secret.twilio.webhook.as_ref().ok_or(Refusal::Off)?;
         if !is_signed(auth_tokens, request.url, request.body, signature) {
-            return Err(Refusal::Unproved);
+            return Err(Refusal::Mismatch);
         }
         Ok(question(request.body))
     }
@@ -124,10 +124,7 @@ fn question(body: &[u8]) -> Question {
     };
     let caller = CallingParty::parse(&value("From").unwrap_or_default());
     let called = value("To").unwrap_or_default().parse::<Number>();
-    let parties = match (caller, called) {
-        (Ok(CallingParty::Shown(caller)), Ok(called)) => Some((caller, called)),
-        _ => None,
-    };
+    let parties = NoParties::pair(caller.ok(), called.ok());
     Question { parties, call_id: call_id(value("CallSid").as_deref()) }
 }
 

@@ -166,8 +166,8 @@ fn only_a_signature_admits_a_request() {
         (&on, None, "text/plain", Some(Refusal::Unsigned)),
         (&on, Some("é"), FORM, Some(Refusal::Unsigned)),
         (&on, Some(CALL_SIGNATURE), "text/plain", Some(no_form.clone())),
-        (&on, Some("AAAA"), FORM, Some(Refusal::Unproved)),
-        (&off, Some(CALL_SIGNATURE), FORM, Some(Refusal::Unproved)),
+        (&on, Some("AAAA"), FORM, Some(Refusal::Mismatch)),
+        (&off, Some(CALL_SIGNATURE), FORM, Some(Refusal::Off)),
         (&off, Some(CALL_SIGNATURE), "", Some(no_form)),
     ] {
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
@@ -194,19 +194,26 @@ fn reads_caller_number_and_call() {
 #[test]
 fn a_hidden_caller_gives_no_parties() {
     for from in ["+266696687", "+7378742833", "", "anonymous", "Restricted", "client:ann"] {
-        assert_eq!(question(&own_call(from)).parties, None, "{from}");
+        assert_eq!(question(&own_call(from)).parties, Err(NoParties::Withheld), "{from}");
     }
-    assert_eq!(question(b""), Question { parties: None, call_id: None });
+    let nothing = Question { parties: Err(NoParties::Withheld), call_id: None };
+    assert_eq!(question(b""), nothing);
 }
 
 #[test]
-fn an_unreadable_number_counts_as_hidden() {
+fn an_unreadable_number_is_not_called_withheld() {
     let right = [("From", "+919812345678"), ("To", "+14155550100")];
-    assert!(question(&form(&right)).parties.is_some());
+    assert!(question(&form(&right)).parties.is_ok());
     let sip = "sip:+14155550100@example.com";
-    for wrong in [("From", "+12"), ("From", "12345678"), ("To", sip), ("To", "")] {
+    let (caller, called) = (NoParties::CallerMalformed, NoParties::CalledMalformed);
+    for (wrong, why) in [
+        (("From", "+12"), caller),
+        (("From", "12345678"), caller),
+        (("To", sip), called),
+        (("To", ""), called),
+    ] {
         let fields = right.map(|field| if field.0 == wrong.0 { wrong } else { field });
-        assert_eq!(question(&form(&fields)).parties, None, "{wrong:?}");
+        assert_eq!(question(&form(&fields)).parties, Err(why), "{wrong:?}");
     }
 }
 
