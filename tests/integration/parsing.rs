@@ -10,6 +10,7 @@
 mod calls;
 mod cases;
 mod events;
+mod gateway;
 mod inputs;
 mod numbers;
 mod pools;

@@ -130,8 +130,14 @@ impl Functions {
 
     /// Hands an event of the HTTP API to resolve-call. Returns the status and the body.
     pub async fn call(&self, event: &Value) -> (u16, String) {
-        let request = lambda_http::request::from_str(&event.to_string()).expect("a request");
-        let (parts, body) = self.resolve.handle(request).await.into_parts();
-        (parts.status.as_u16(), String::from_utf8(body.to_vec()).expect("text"))
+        self.call_raw(&event.to_string()).await
+    }
+
+    /// The same with any text in place of the event.
+    pub async fn call_raw(&self, event: &str) -> (u16, String) {
+        let response = self.resolve.handle(event).await;
+        let status = u16::try_from(response.status_code).expect("a status");
+        let body = response.body.as_deref().unwrap_or_default().to_vec();
+        (status, String::from_utf8(body).expect("text"))
     }
 }

@@ -262,6 +262,11 @@ impl World {
         self.functions.call(event).await
     }
 
+    /// Hands any text to resolve-call in place of an event.
+    pub async fn when_anything_arrives(&self, text: &str) -> (u16, String) {
+        self.functions.call_raw(text).await
+    }
+
     async fn when_json_requested(&self, event: &Value) -> (u16, Value) {
         let (status, body) = self.when_requested(event).await;
         (status, serde_json::from_str(&body).expect("JSON"))

@@ -4,10 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt as _, Response};
 use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Answer, Number, Phone, PhoneHashKey, Reason, Timestamp, answer};
 use masking_store::{Routes, StoreError};
@@ -15,6 +13,7 @@ use providers::{ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
 
 use crate::Settings;
+use crate::gateway::{self, Event};
 
 /// Answers calls.
 #[derive(Debug)]
@@ -31,6 +30,10 @@ pub struct ResolveCall {
 /// The time limit for reading the route. Providers wait 5 s at most, and a caller who
 /// hears nothing hangs up sooner.
 const BUDGET: Duration = Duration::from_secs(2);
+
+/// The log message for a request that gets no answer about a call. Its fields say which
+/// route and why, and hold nothing of the request.
+const REFUSED: &str = "refused a request";
 
 /// The log message when a table or a secret can't be read in time. The template's
 /// `CallUnresolvedFilter` matches it.
@@ -68,40 +71,41 @@ impl ResolveCall {
         tokio::join!(self.caller_key.current(), self.providers.current());
     }
 
-    /// Answers a request to any route of the API.
-    pub async fn handle(&self, request: Request) -> Response<Body> {
-        let Some(webhook) = providers::webhook(request.method(), request.raw_http_path()) else {
-            return error(StatusCode::NOT_FOUND, "not found");
+    /// Answers an event of the HTTP API, given as the JSON that Lambda delivers.
+    pub async fn handle(&self, event: &str) -> ApiGatewayV2httpResponse {
+        gateway::response(self.reply(&Event::read(event)).await)
+    }
+
+    async fn reply(&self, event: &Event) -> Reply {
+        let method = event.method();
+        let found = method.and_then(|method| providers::webhook(&method, event.path()));
+        let Some(webhook) = found else {
+            // The API itself answers requests to other paths, so this one has no route.
+            return refuse("", "unknown_route", StatusCode::NOT_FOUND, "not found");
         };
-        let question = match self.admit(webhook, &request).await {
+        let question = match self.admit(webhook, event).await {
             Ok(question) => question,
-            Err(Refusal::Unsigned | Refusal::Off | Refusal::Mismatch | Refusal::TooLarge) => {
-                return error(StatusCode::FORBIDDEN, "forbidden");
-            }
-            Err(Refusal::Unreadable(invalid)) => {
-                return error(StatusCode::BAD_REQUEST, &invalid.to_string());
-            }
+            Err(refusal) => return refused(webhook, &refusal),
         };
         let answer = match &question.parties {
             Ok((caller, called)) => self.answer(caller, called).await,
             Err(_) => Answer::Reject(Reason::CallerHidden),
         };
-        log(&answer, question.call_id.as_deref());
-        respond(webhook.answer(&answer))
+        log(&answer, &question);
+        webhook.answer(&answer)
     }
 
     /// Authenticates a request and reads its question. If the proof does not match, reads
     /// the secret again, which may have been rotated. A secret that can't be read admits
     /// nobody.
-    async fn admit(&self, webhook: &dyn Webhook, request: &Request) -> Result<Question, Refusal> {
-        let path = request.raw_http_path();
-        let url = given_url(self.public_base_url.as_deref(), request);
+    async fn admit(&self, webhook: &dyn Webhook, event: &Event) -> Result<Question, Refusal> {
+        let converted = event.request()?;
         let request = providers::Request {
-            url: &url,
-            path,
-            query: request.uri().query().unwrap_or_default(),
-            headers: request.headers(),
-            body: request.body(),
+            url: &event.url(self.public_base_url.as_deref()),
+            path: event.path(),
+            query: event.query(),
+            headers: converted.headers(),
+            body: converted.body(),
         };
         let secret = self.providers.current().await.unwrap_or_default();
         match webhook.admit(&request, &secret) {
@@ -133,24 +137,9 @@ impl ResolveCall {
     }
 }
 
-/// The URL that the provider was configured with, with path and query as received. It
-/// begins with `public_base_url`, or else with the API's own address.
-fn given_url(public_base_url: Option<&str>, request: &Request) -> String {
-    let domain = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.as_deref(),
-        _ => None,
-    };
-    let own = || format!("https://{}", domain.unwrap_or_default());
-    let base = public_base_url.map_or_else(own, str::to_owned);
-    let (base, path) = (base.trim_end_matches('/'), request.raw_http_path());
-    match request.uri().query() {
-        Some(query) => format!("{base}{path}?{query}"),
-        None => format!("{base}{path}"),
-    }
-}
-
 /// Logs the decision and the order, never who called whom.
-fn log(answer: &Answer, call_id: Option<&str>) {
+fn log(answer: &Answer, question: &Question) {
+    let call_id = question.call_id.as_deref();
     match answer {
         Answer::Connect { order_id, .. } => {
             tracing::info!(call.id = call_id, order.id = %order_id, "connected a call");
@@ -159,47 +148,27 @@ fn log(answer: &Answer, call_id: Option<&str>) {
             tracing::error!(call.id = call_id, "{CALL_UNRESOLVED}");
         }
         Answer::Reject(reason) => {
-            tracing::info!(call.id = call_id, reason = reason.as_str(), "rejected a call");
+            let reason =
+                question.parties.as_ref().map_or_else(|why| why.as_str(), |_| reason.as_str());
+            tracing::info!(call.id = call_id, reason, "rejected a call");
         }
     }
 }
 
-fn error(status: StatusCode, reason: &str) -> Response<Body> {
+/// The reply to a request that proves nothing, or that can't be read.
+fn refused(webhook: &dyn Webhook, refusal: &Refusal) -> Reply {
+    let (status, reason) = match refusal {
+        Refusal::Unsigned | Refusal::Off | Refusal::Mismatch => {
+            (StatusCode::FORBIDDEN, "forbidden".to_owned())
+        }
+        Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body: is too large".to_owned()),
+        Refusal::Unreadable(invalid) => (StatusCode::BAD_REQUEST, invalid.to_string()),
+    };
+    refuse(webhook.route().as_str(), refusal.kind(), status, &reason)
+}
+
+fn refuse(route: &'static str, kind: &'static str, status: StatusCode, reason: &str) -> Reply {
+    tracing::warn!(route, kind, "{REFUSED}");
     let body = json!({ "error": reason }).to_string();
-    respond(Reply { status, content_type: "application/json", body })
-}
-
-fn respond(reply: Reply) -> Response<Body> {
-    let mut response = Response::new(Body::from(reply.body));
-    *response.status_mut() = reply.status;
-    let content_type = HeaderValue::from_static(reply.content_type);
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_begins_with_the_public_base_url_or_the_apis_own() {
-        let url = |public_base_url, query: &str| {
-            let event = json!({
-                "version": "2.0", "rawPath": "/calls/a%20b", "rawQueryString": query,
-                "headers": {"host": "another.example.com"},
-                "requestContext": {
-                    "domainName": "calls.example.com",
-                    "http": {"method": "POST", "path": "/calls/a%20b"},
-                },
-                "isBase64Encoded": false,
-            });
-            let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-            given_url(public_base_url, &request)
-        };
-        assert_eq!(url(None, ""), "https://calls.example.com/calls/a%20b");
-        assert_eq!(url(None, "x=%2B1&y"), "https://calls.example.com/calls/a%20b?x=%2B1&y");
-        for base in ["https://proxy.example.com:8443", "https://proxy.example.com:8443/"] {
-            assert_eq!(url(Some(base), ""), "https://proxy.example.com:8443/calls/a%20b");
-        }
-    }
+    Reply { status, content_type: "application/json", body }
 }

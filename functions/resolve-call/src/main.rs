@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use lambda_http::{Error, run, service_fn, tracing};
+use lambda_http::lambda_runtime::run;
+use lambda_http::{Error, LambdaEvent, service_fn, tracing};
 use lambda_support::{Clock, aws, env};
 use resolve_call::{ResolveCall, Settings};
+use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,5 +22,8 @@ async fn main() -> Result<(), Error> {
     );
     function.warm_up().await;
 
-    run(service_fn(async |request| Ok::<_, Infallible>(function.handle(request).await))).await
+    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        Ok::<_, Infallible>(function.handle(event.payload.get()).await)
+    }))
+    .await
 }

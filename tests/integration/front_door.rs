@@ -1,0 +1,163 @@
+//! What comes to the HTTP API and is no good question: malformed, oversized and unproved
+//! requests.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use support::World;
+use support::events::{Route, exotel_call, switch_call, twilio_call};
+use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
+
+use crate::people::CUSTOMER;
+
+/// Queries that are not those of a URI, one of which AWS was seen to make of `a+b`.
+const RAW_QUERIES: [&str; 7] = ["x=a b", "a=<", "a=>", "a=\"", "a=\u{1}\n\t", "a=é#b", "%"];
+
+/// The log lines of refused requests: route and kind.
+fn refusals(world: &World) -> Vec<(String, String)> {
+    let lines = world.log();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let refused = lines.filter(|line| line["fields"]["message"] == "refused a request");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    refused.map(|line| (text(&line["fields"]["route"]), text(&line["fields"]["kind"]))).collect()
+}
+
+#[tokio::test]
+async fn a_signature_is_checked_over_path_and_query_as_they_came() {
+    let world = World::new();
+    let form = [("From", CUSTOMER), ("To", "+622150001")];
+    for query in RAW_QUERIES {
+        let url = format!("https://calls.example.com/calls/twilio?{query}");
+        let signature = support::twilio::signature(TWILIO_TOKEN, &url, &form);
+        let mut event = twilio_call(&form, &signature);
+        event["rawQueryString"] = query.into();
+        assert_eq!(world.when_requested(&event).await.0, 200, "{query}");
+        event["rawQueryString"] = format!("{query}&").into();
+        assert_eq!(world.when_requested(&event).await.0, 403, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_query_does_not_keep_exotel_from_an_answer() {
+    let world = World::new();
+    for query in RAW_QUERIES {
+        let mut event = exotel_call(EXOTEL_TOKEN, &[]);
+        event["rawQueryString"] = query.into();
+        assert_eq!(world.when_requested(&event).await.0, 200, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_path_or_header_gets_no_5xx() {
+    let world = World::new();
+    let body = json!({"caller": CUSTOMER, "called": "+622150001"}).to_string();
+    let right = switch_call(&format!("Bearer {SWITCH_TOKEN}"), &body);
+    for (header, value) in [
+        ("x-forwarded-proto", json!("http,https")),
+        ("x-forwarded-proto", json!("ht tp")),
+        ("host", json!("a b<>")),
+        ("host", json!("")),
+        ("cookie", json!("\u{1}")),
+        ("user-agent", json!(["a"])),
+    ] {
+        let mut event = right.clone();
+        event["headers"][header] = value.clone();
+        assert_eq!(world.when_requested(&event).await.0, 200, "{header}: {value}");
+    }
+    for path in ["/calls/exotel/ <\">", "/calls/exotel/é\u{0}", "//", " ", "", "?", "http://a b"] {
+        let mut event = exotel_call("", &[]);
+        event["rawPath"] = path.into();
+        let status = world.when_requested(&event).await.0;
+        assert!([403, 404].contains(&status), "{status} {path:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_more_than_64_kib_is_refused_before_it_is_parsed() {
+    let world = World::without_tables();
+    // It is right in all else, so only its size is wrong.
+    let long = "a".repeat(65_536);
+    let form = [("From", CUSTOMER), ("To", "+622150001"), ("Long", long.as_str())];
+    let url = "https://calls.example.com/calls/twilio";
+    let signature = support::twilio::signature(TWILIO_TOKEN, url, &form);
+    let mut plain = twilio_call(&form, &signature);
+    assert_eq!(world.when_requested(&plain).await.0, 413);
+    let body = plain["body"].as_str().unwrap().to_owned();
+    plain["body"] = STANDARD.encode(body).into();
+    plain["isBase64Encoded"] = true.into();
+    assert_eq!(world.when_requested(&plain).await.0, 413);
+    // Nothing of it is decoded either: it is no base64 at all.
+    plain["body"] = "?".repeat(100_000).into();
+    assert_eq!(world.when_requested(&plain).await.0, 413);
+    let route = Route::Twilio;
+    assert_eq!(refusals(&world), [0; 3].map(|_| (key(route), "too_large".to_owned())));
+    assert!(!world.log().contains("aaaa"));
+
+    let switch = switch_call(&format!("Bearer {SWITCH_TOKEN}"), &long.repeat(2));
+    assert_eq!(world.when_requested(&switch).await.0, 413);
+}
+
+fn key(route: Route) -> String {
+    match route {
+        Route::Switch => "POST /calls/resolve",
+        Route::Twilio => "POST /calls/twilio",
+        Route::Exotel => "GET /calls/exotel/{token}",
+    }
+    .to_owned()
+}
+
+#[tokio::test]
+async fn each_refusal_is_one_line_with_its_route_and_its_kind() {
+    let world = World::without_tables();
+    let form = [("From", CUSTOMER), ("To", "+622150001")];
+    let mut unsigned = twilio_call(&form, "");
+    unsigned["headers"].as_object_mut().unwrap().remove("x-twilio-signature");
+    let mut nowhere = switch_call("", "");
+    nowhere["rawPath"] = "/calls/nowhere".into();
+    let mut broken = twilio_call(&form, "x");
+    broken["isBase64Encoded"] = "yes".into();
+    for (event, route, kind) in [
+        (switch_call("", ""), key(Route::Switch), "unsigned"),
+        (switch_call("Bearer another", ""), key(Route::Switch), "mismatch"),
+        (switch_call(&format!("Bearer {SWITCH_TOKEN}"), "{"), key(Route::Switch), "unreadable"),
+        (unsigned, key(Route::Twilio), "unsigned"),
+        (twilio_call(&form, "AAAA"), key(Route::Twilio), "mismatch"),
+        (broken, key(Route::Twilio), "unreadable"),
+        (exotel_call("another", &[]), key(Route::Exotel), "mismatch"),
+        (nowhere, String::new(), "unknown_route"),
+    ] {
+        let before = refusals(&world).len();
+        let (status, _) = world.when_requested(&event).await;
+        assert!((400..500).contains(&status));
+        assert_eq!(refusals(&world)[before..], [(route, kind.to_owned())]);
+    }
+
+    world.given_provider_secret(Some(&json!({})));
+    world.caches_age(std::time::Duration::from_mins(6)).await;
+    let before = refusals(&world).len();
+    world.when_requested(&exotel_call("another", &[])).await;
+    assert_eq!(refusals(&world)[before..], [(key(Route::Exotel), "off".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_malformed_caller_is_answered_as_withheld_and_not_called_so_in_the_log() {
+    let world = World::without_tables();
+    let reason = |world: &World| {
+        let line: Value = serde_json::from_str(world.log().lines().last().unwrap()).unwrap();
+        assert_eq!(line["fields"]["message"], "rejected a call");
+        line["fields"]["reason"].as_str().unwrap().to_owned()
+    };
+    for (from, to, expected) in [
+        ("anonymous", "+622150001", "caller_hidden"),
+        ("+12", "+622150001", "caller_malformed"),
+        (CUSTOMER, "sip", "called_malformed"),
+    ] {
+        let (status, twiml) = world.when_twilio_calls(&[("From", from), ("To", to)]).await;
+        assert!(status == 200 && twiml.contains("can not be reached"), "{twiml}");
+        assert_eq!(reason(&world), expected);
+        let query = [("CallFrom", from), ("CallTo", to)];
+        let (status, answer) = world.when_exotel_calls(EXOTEL_TOKEN, &query).await;
+        assert_eq!((status, &answer["destination"]["numbers"]), (200, &json!([])));
+        assert_eq!(reason(&world), expected);
+    }
+}
