@@ -1,14 +1,20 @@
 //! What comes to the HTTP API and is no good question: malformed, oversized and unproved
 //! requests.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lambda_support::{SECRET_NOT_REFRESHED, SECRET_UNREADABLE};
 use serde_json::{Value, json};
 use support::World;
 use support::events::{Route, exotel_call, switch_call, twilio_call};
-use support::world::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
+use support::world::{
+    EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, numbers_in, provider_secret,
+};
+use tokio::time::Instant;
 
-use crate::people::CUSTOMER;
+use crate::people::{CUSTOMER, PAIR};
 
 /// Queries that are not those of a URI, one of which AWS was seen to make of `a+b`.
 const RAW_QUERIES: [&str; 7] = ["x=a b", "a=<", "a=>", "a=\"", "a=\u{1}\n\t", "a=é#b", "%"];
@@ -133,7 +139,7 @@ async fn each_refusal_is_one_line_with_its_route_and_its_kind() {
     }
 
     world.given_provider_secret(Some(&json!({})));
-    world.caches_age(std::time::Duration::from_mins(6)).await;
+    world.caches_age(Duration::from_mins(6)).await;
     let before = refusals(&world).len();
     world.when_requested(&exotel_call("another", &[])).await;
     assert_eq!(refusals(&world)[before..], [(key(Route::Exotel), "off".to_owned())]);
@@ -160,4 +166,80 @@ async fn a_malformed_caller_is_answered_as_withheld_and_not_called_so_in_the_log
         assert_eq!((status, &answer["destination"]["numbers"]), (200, &json!([])));
         assert_eq!(reason(&world), expected);
     }
+}
+
+#[tokio::test]
+async fn while_the_secret_was_never_readable_a_caller_is_asked_to_try_again() {
+    let world = World::new();
+    world.given_provider_secret(None);
+    let (status, answer) = world.when_called(CUSTOMER, "+622150001").await;
+    assert_eq!((status, answer), (503, json!({"decision": "reject", "reason": "unavailable"})));
+    let form = [("From", CUSTOMER), ("To", "+622150001")];
+    let (status, twiml) = world.when_twilio_calls(&form).await;
+    assert!(status == 200 && twiml.contains("try again"), "{twiml}");
+    let query = [("CallFrom", "081211112222"), ("CallTo", "02150000001")];
+    let (status, answer) = world.when_exotel_calls(EXOTEL_TOKEN, &query).await;
+    assert_eq!((status, &answer["destination"]["numbers"]), (200, &json!([])));
+    assert!(world.log().contains(SECRET_UNREADABLE));
+    assert!(world.log().contains(r#""message":"call could not be resolved""#));
+    assert_eq!(refusals(&world), []);
+    // What proves nothing needs no secret to be refused.
+    assert_eq!(world.when_switch_asks("{}", "").await.0, 403);
+
+    // Read and empty is off, which is another thing.
+    world.given_provider_secret(Some(&json!({})));
+    world.caches_age(Duration::from_secs(1)).await;
+    assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 403);
+    assert_eq!(refusals(&world).last().unwrap().1, "off");
+}
+
+#[tokio::test]
+async fn a_secret_that_can_not_be_read_again_keeps_its_last_value() {
+    let world = World::new();
+    assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 200);
+    world.given_provider_secret(None);
+    for _ in 0..3 {
+        world.caches_age(Duration::from_mins(6)).await;
+        assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 200);
+        assert_eq!(world.when_switch_asks("{}", "Bearer another").await.0, 403);
+    }
+    assert!(world.log().contains(SECRET_NOT_REFRESHED));
+    assert!(!world.log().contains(&format!("{SECRET_UNREADABLE}\"")));
+}
+
+#[tokio::test]
+async fn secrets_that_hang_delay_no_call_whose_check_passes() {
+    let world = World::with_slow_secrets();
+    world.given_numbers("id-jkt", 0..2).await;
+    let numbers = numbers_in(&world.when_told(&assigned("o-1", 1, &PAIR)).await.announced[0]);
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.0, 200);
+    world.secrets_take(Duration::from_hours(1));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(6)).await;
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.1["decision"], "connect");
+        let form = [("From", CUSTOMER), ("To", numbers["agent"].as_str())];
+        assert!(world.when_twilio_calls(&form).await.1.contains("<Dial"));
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nothing was waited for");
+
+    // The read that was begun beside comes to its end, and its value counts from then on.
+    let mut secret = provider_secret();
+    secret["resolve"]["tokens"] = json!(["another-token-of-a-switch"]);
+    world.given_provider_secret(Some(&secret));
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.0, 200);
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    world.secrets_take(Duration::ZERO);
+    assert_eq!(world.when_called(CUSTOMER, &numbers["agent"]).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_first_call_waits_for_both_secrets_at_once() {
+    let world = World::with_slow_secrets();
+    world.secrets_take(Duration::from_secs(1));
+    tokio::time::pause();
+    let begun = Instant::now();
+    assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 200);
+    assert_eq!(begun.elapsed().as_secs(), 1, "and not for one after the other");
 }

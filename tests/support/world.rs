@@ -35,6 +35,8 @@ pub struct World {
     clients: Clients,
     clock: Clock,
     functions: Functions,
+    /// In milliseconds.
+    secret_delay: Arc<AtomicU64>,
     logs: Logs,
 }
 
@@ -108,6 +110,24 @@ impl World {
         Self::on(cloud, Clients::over(http, Tries::Once), &json!([{"id": "id-jkt"}]))
     }
 
+    /// A world in which [`World::secrets_take`] sets how long a secret takes to read.
+    pub fn with_slow_secrets() -> Self {
+        let cloud = Cloud::on(Tables::from_template());
+        let (behind, delay) = (Arc::clone(&cloud), Arc::<AtomicU64>::default());
+        let milliseconds = Arc::clone(&delay);
+        let http = connector(move |request: Request| {
+            let (cloud, delay) = (Arc::clone(&behind), milliseconds.load(Ordering::SeqCst));
+            async move {
+                if request.service == Service::SecretsManager {
+                    tokio::time::sleep(Duration::from_millis(delay)).await;
+                }
+                Ok(at_once(&cloud, request).await)
+            }
+        });
+        let clients = Clients::over(http, Tries::Once);
+        Self { secret_delay: delay, ..Self::on(cloud, clients, &json!([{"id": "id-jkt"}])) }
+    }
+
     fn on(cloud: Arc<Cloud>, clients: Clients, pools: &Value) -> Self {
         let now = Arc::new(AtomicU64::new(BEGINNING));
         let clock = {
@@ -116,7 +136,8 @@ impl World {
         };
         given_secrets(&cloud, &provider_secret());
         let functions = Functions::on(&clients, pools, &clock);
-        Self { now, cloud, clients, clock, functions, logs: Logs::listen() }
+        let secret_delay = Arc::default();
+        Self { now, cloud, clients, clock, functions, secret_delay, logs: Logs::listen() }
     }
 
     pub fn now(&self) -> u64 {
@@ -154,6 +175,12 @@ impl World {
 
     pub fn given_provider_secret(&self, secret: Option<&Value>) {
         self.cloud.secrets.given(PROVIDER_SECRET, secret.map(Value::to_string));
+    }
+
+    /// From now on. (In a world with slow secrets; the others read them at once.)
+    pub fn secrets_take(&self, time: Duration) {
+        let milliseconds = u64::try_from(time.as_millis()).expect("a short time");
+        self.secret_delay.store(milliseconds, Ordering::SeqCst);
     }
 
     pub fn given_service_secret(&self, secret: Option<&str>) {

@@ -10,4 +10,4 @@ pub mod sqs;
 
 pub use self::clock::Clock;
 pub use self::errors::{AwsError, Chain};
-pub use self::secret::{CachedSecret, Parse};
+pub use self::secret::{CachedSecret, Parse, SECRET_NOT_REFRESHED, SECRET_UNREADABLE};

@@ -8,7 +8,7 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Answer, Number, Phone, PhoneHashKey, Reason, Timestamp, answer};
-use masking_store::{Routes, StoreError};
+use masking_store::Routes;
 use providers::{ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
 
@@ -83,23 +83,36 @@ impl ResolveCall {
             // The API itself answers requests to other paths, so this one has no route.
             return refuse("", "unknown_route", StatusCode::NOT_FOUND, "not found");
         };
-        let question = match self.admit(webhook, event).await {
+        let request = match event.request() {
+            Ok(request) => request,
+            Err(refusal) => return refused(webhook, &refusal),
+        };
+        // Both at once: if Secrets Manager is slow, a first call waits for the slower one.
+        let (providers, caller_key) =
+            tokio::join!(self.providers.current(), self.caller_key.current());
+        let question = match self.admit(webhook, event, &request, providers).await {
             Ok(question) => question,
             Err(refusal) => return refused(webhook, &refusal),
         };
-        let answer = match &question.parties {
-            Ok((caller, called)) => self.answer(caller, called).await,
-            Err(_) => Answer::Reject(Reason::CallerHidden),
+        let answer = match question.as_ref().map(|question| &question.parties) {
+            Some(Ok((caller, called))) => self.answer(caller, called, caller_key).await,
+            Some(Err(_)) => Answer::Reject(Reason::CallerHidden),
+            None => Answer::Reject(Reason::Unavailable),
         };
-        log(&answer, &question);
+        log(&answer, question.as_ref());
         webhook.answer(&answer)
     }
 
-    /// Authenticates a request and reads its question. If the proof does not match, reads
-    /// the secret again, which may have been rotated. A secret that can't be read admits
-    /// nobody.
-    async fn admit(&self, webhook: &dyn Webhook, event: &Event) -> Result<Question, Refusal> {
-        let converted = event.request()?;
+    /// Authenticates a request by the secret that is kept, and reads its question. If that
+    /// fails, reads the secret again, which may have been rotated. `None` if no secret
+    /// could ever be read: then nobody can tell whose the request is.
+    async fn admit(
+        &self,
+        webhook: &dyn Webhook,
+        event: &Event,
+        converted: &lambda_http::Request,
+        kept: Option<Arc<ProviderSecret>>,
+    ) -> Result<Option<Question>, Refusal> {
         let request = providers::Request {
             url: &event.url(self.public_base_url.as_deref()),
             path: event.path(),
@@ -107,39 +120,43 @@ impl ResolveCall {
             headers: converted.headers(),
             body: converted.body(),
         };
-        let secret = self.providers.current().await.unwrap_or_default();
-        match webhook.admit(&request, &secret) {
-            Err(Refusal::Off | Refusal::Mismatch) => {
-                let secret = self.providers.fresh().await.unwrap_or_default();
-                webhook.admit(&request, &secret)
-            }
-            admitted => admitted,
+        let empty = Arc::default();
+        let refusal = match webhook.admit(&request, kept.as_ref().unwrap_or(&empty)) {
+            Err(refusal @ (Refusal::Off | Refusal::Mismatch)) => refusal,
+            settled => return settled.map(Some),
+        };
+        match self.providers.fresh().await {
+            None => Ok(None),
+            // The same value would refuse the request again.
+            Some(fresh) if kept.is_some_and(|kept| Arc::ptr_eq(&kept, &fresh)) => Err(refusal),
+            Some(fresh) => webhook.admit(&request, &fresh).map(Some),
         }
     }
 
     /// Reads the route and answers by it, within [`BUDGET`].
-    async fn answer(&self, caller: &Phone, called: &Number) -> Answer {
-        let read = async {
-            let caller_key = match self.caller_key.current().await {
-                Some(caller_key) => caller_key,
-                None => self.caller_key.fresh().await?,
-            };
-            let route = self.routes.route(called, &caller_key.hash(caller)).await;
-            let log = |error: &StoreError| {
-                tracing::error!(error = %Chain(error), "a route could not be read");
-            };
-            route.inspect_err(log).ok()
-        };
-        match tokio::time::timeout(BUDGET, read).await {
-            Ok(Some(route)) => answer(route, Timestamp::from_seconds(self.clock.unix_seconds())),
-            Ok(None) | Err(_) => Answer::Reject(Reason::Unavailable),
+    async fn answer(
+        &self,
+        caller: &Phone,
+        called: &Number,
+        caller_key: Option<PhoneHashKey>,
+    ) -> Answer {
+        let unavailable = Answer::Reject(Reason::Unavailable);
+        let Some(caller_key) = caller_key else { return unavailable };
+        let caller = caller_key.hash(caller);
+        match tokio::time::timeout(BUDGET, self.routes.route(called, &caller)).await {
+            Ok(Ok(route)) => answer(route, Timestamp::from_seconds(self.clock.unix_seconds())),
+            Ok(Err(error)) => {
+                tracing::error!(error = %Chain(&error), "a route could not be read");
+                unavailable
+            }
+            Err(_) => unavailable,
         }
     }
 }
 
 /// Logs the decision and the order, never who called whom.
-fn log(answer: &Answer, question: &Question) {
-    let call_id = question.call_id.as_deref();
+fn log(answer: &Answer, question: Option<&Question>) {
+    let call_id = question.and_then(|question| question.call_id.as_deref());
     match answer {
         Answer::Connect { order_id, .. } => {
             tracing::info!(call.id = call_id, order.id = %order_id, "connected a call");
@@ -148,8 +165,8 @@ fn log(answer: &Answer, question: &Question) {
             tracing::error!(call.id = call_id, "{CALL_UNRESOLVED}");
         }
         Answer::Reject(reason) => {
-            let reason =
-                question.parties.as_ref().map_or_else(|why| why.as_str(), |_| reason.as_str());
+            let why = question.and_then(|question| question.parties.as_ref().err());
+            let reason = why.map_or(reason.as_str(), |why| why.as_str());
             tracing::info!(call.id = call_id, reason, "rejected a call");
         }
     }
