@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use masking::{NumberType, Provider};
-use providers::{NumberApi, ProviderSecret};
+use providers::{NumberApi, RentalSecret};
 use tokio::runtime::{Builder, Runtime};
 
 static ANSWER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -17,9 +17,9 @@ static APIS: LazyLock<(Runtime, [NumberApi; 2])> = LazyLock::new(|| {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || serve(&listener));
-    let secret = r#"{"twilio":{"account_sid":"A","auth_tokens":["t"],"base_url":"URL"},"exotel":
+    let secret = r#"{"twilio":{"account_sid":"A","auth_token":"t","base_url":"URL"},"exotel":
         {"account_sid":"A","api_key":"k","api_token":"t","app_id":"1","country":"IN","base_url":"URL"}}"#;
-    let secret = ProviderSecret::parse(&secret.replace("URL", &url)).0;
+    let secret = RentalSecret::parse(&secret.replace("URL", &url)).0;
     let client = providers::client().unwrap();
     let apis = [Provider::Twilio, Provider::Exotel]
         .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());

@@ -1,14 +1,18 @@
-//! Fuzzes the pools, the two secrets and timestamps: each is read or refused, and a
+//! Fuzzes the pools, the three secrets and timestamps: each is read or refused, and a
 //! timestamp that was read can be written and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use masking::{PhoneHashKey, Pools, Timestamp};
-use providers::ProviderSecret;
+use providers::{ProviderSecret, RentalSecret};
 
 fuzz_target!(|text: &str| {
     let _ = (Pools::parse(text), PhoneHashKey::parse(text));
     let (secret, problems) = ProviderSecret::parse(text);
+    if problems.is_empty() {
+        assert_eq!(secret.updated(text), (secret.clone(), problems));
+    }
+    let (secret, problems) = RentalSecret::parse(text);
     if problems.is_empty() {
         assert_eq!(secret.updated(text), (secret.clone(), problems));
     }

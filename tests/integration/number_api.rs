@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use masking::{Number, NumberType, Pools, Provider};
-use providers::{ApiError, BuyError, NumberApi, Owned, Problem, ProviderSecret, Purpose};
+use providers::{ApiError, BuyError, NumberApi, Owned, Problem, Purpose, RentalSecret};
 use serde_json::json;
-use support::provider::{Call, FakeProvider, Fault};
+use support::provider::{Call, FakeProvider, Fault, PASSWORD};
 use tokio::time::timeout;
 
 const TAG: &str = "vn/in-blr";
@@ -32,14 +32,14 @@ fn exotel(provider: &FakeProvider) -> NumberApi {
     open(Provider::Exotel, &secret(provider))
 }
 
-fn open(provider: Provider, secret: &ProviderSecret) -> NumberApi {
+fn open(provider: Provider, secret: &RentalSecret) -> NumberApi {
     let client = providers::client().expect("a client");
     NumberApi::open(provider, secret, &client).expect("the part is complete")
 }
 
-fn secret(provider: &FakeProvider) -> ProviderSecret {
+fn secret(provider: &FakeProvider) -> RentalSecret {
     let text = json!({ "twilio": provider.twilio_part(), "exotel": provider.exotel_part() });
-    let (secret, invalid) = ProviderSecret::parse(&text.to_string());
+    let (secret, invalid) = RentalSecret::parse(&text.to_string());
     assert_eq!(invalid, []);
     secret
 }
@@ -264,17 +264,18 @@ async fn refused_credentials_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_token_can_be_rotated_without_a_pause() {
+async fn twilio_is_asked_with_the_api_key_about_the_account() {
     let provider = FakeProvider::start().await;
     provider.given_available(&[FIRST]);
+    provider.stock().user = Some("SK1");
     let mut part = provider.twilio_part();
-    part["auth_tokens"] = json!(["password-1", "password-2"]);
-    let (secret, _) = ProviderSecret::parse(&json!({ "twilio": part }).to_string());
+    part.as_object_mut().expect("an object").remove("auth_token");
+    part["api_key"] = "SK1".into();
+    part["api_secret"] = PASSWORD.into();
+    let (secret, _) = RentalSecret::parse(&json!({ "twilio": part }).to_string());
     let api = open(Provider::Twilio, &secret);
 
-    api.owned(TAG, soon()).await.expect("the first is good");
-    provider.stock().password = "password-2".to_owned();
-    api.owned(TAG, soon()).await.expect("the second is good");
+    api.owned(TAG, soon()).await.expect("a listing");
     buy(&api, FIRST, soon()).await.expect("bought");
     assert_eq!(provider.orders(), [FIRST]);
 }
@@ -405,9 +406,9 @@ async fn nothing_is_ordered_when_there_is_no_time_or_no_connection() {
     }
     // Nothing listens on this port.
     let part = json!({
-        "account_sid": "AC1", "auth_tokens": ["a"], "base_url": "http://127.0.0.1:1",
+        "account_sid": "AC1", "auth_token": "a", "base_url": "http://127.0.0.1:1",
     });
-    let (secret, _) = ProviderSecret::parse(&json!({ "twilio": part }).to_string());
+    let (secret, _) = RentalSecret::parse(&json!({ "twilio": part }).to_string());
     let api = open(Provider::Twilio, &secret);
     match buy(&api, FIRST, at_once()).await {
         Err(BuyError::Unconfirmed { source, .. }) => {

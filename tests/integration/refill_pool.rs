@@ -31,9 +31,8 @@ async fn world_with_provider(name: &str, country: &str) -> (World, FakeProvider)
     }]);
     let world = World::with_pools(&pools);
     let provider = FakeProvider::start().await;
-    world.given_provider_secret(Some(
-        &json!({"twilio": provider.twilio_part(), "exotel": provider.exotel_part()}),
-    ));
+    let accounts = json!({"twilio": provider.twilio_part(), "exotel": provider.exotel_part()});
+    world.given_rental_secret(&accounts);
     (world, provider)
 }
 
@@ -131,7 +130,7 @@ async fn a_check_of_a_pool_that_is_filled_by_hand_says_how_many_are_free() {
         log.contains(r#""message":"checked a pool","pool":"id-jkt","free":3,"numbers":5"#),
         "{log}"
     );
-    assert!(!log.contains("the provider secret has no account"), "nothing is rented: {log}");
+    assert!(!log.contains("the rental secret has no account"), "nothing is rented: {log}");
 }
 
 #[tokio::test]
@@ -362,12 +361,12 @@ async fn nothing_is_bought_without_time_account_or_country() {
 
     let pools = json!([{"id": "us", "provider": "twilio"}]);
     let world = World::with_pools(&pools);
-    world.given_provider_secret(Some(&json!({})));
+    world.given_rental_secret(&json!({}));
     assert!(is_done(&world.when_pool_told(&check("us")).await));
-    assert!(world.log().contains("the provider secret has no account"));
+    assert!(world.log().contains("the rental secret has no account"));
 
     let world = World::with_pools(&pools);
-    world.given_provider_secret(Some(&json!({"twilio": provider.twilio_part()})));
+    world.given_rental_secret(&json!({"twilio": provider.twilio_part()}));
     assert!(is_done(&world.when_pool_told(&check("us")).await));
     assert!(world.log().contains("the pool has no country"));
     assert!(provider.purchases().is_empty());

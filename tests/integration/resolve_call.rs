@@ -202,7 +202,7 @@ async fn a_wrong_token_touches_no_table() {
         let answer = world.when_switch_asks(&body, authorization).await;
         assert_eq!(answer, (403, json!({"error": "forbidden"})), "{authorization}");
     }
-    for token in ["", "another", "token-of-exote", "token-of-exotel/"] {
+    for token in ["", "another", "path-token-of-exote", "path-token-of-exotel/"] {
         let answer = world.when_exotel_calls(token, &query("081211112222", "02150001")).await;
         assert_eq!(answer, (403, json!({"error": "forbidden"})), "{token}");
     }
@@ -241,11 +241,11 @@ async fn a_token_that_was_rotated_is_accepted_within_seconds() {
     let (world, _, agent_number) = world_with_an_order().await;
     assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
     let mut secret = provider_secret();
-    secret["resolve"]["tokens"] = json!(["a-new-token", SWITCH_TOKEN]);
+    secret["resolve"]["tokens"] = json!(["another-token-of-a-switch", SWITCH_TOKEN]);
     world.given_provider_secret(Some(&secret));
     let body = json!({"caller": CUSTOMER, "called": agent_number}).to_string();
     world.caches_age(Duration::from_secs(6)).await;
-    assert_eq!(world.when_switch_asks(&body, "Bearer a-new-token").await.0, 200);
+    assert_eq!(world.when_switch_asks(&body, "Bearer another-token-of-a-switch").await.0, 200);
     assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200, "the old one too");
 }
 
@@ -254,7 +254,7 @@ async fn a_secret_is_not_read_with_every_call() {
     let (world, _, agent_number) = world_with_an_order().await;
     assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200);
     let mut secret = provider_secret();
-    secret["resolve"]["tokens"] = json!(["a-new-token"]);
+    secret["resolve"]["tokens"] = json!(["another-token-of-a-switch"]);
     world.given_provider_secret(Some(&secret));
     assert_eq!(world.when_called(CUSTOMER, &agent_number).await.0, 200, "it is kept");
     world.caches_age(Duration::from_mins(5)).await;

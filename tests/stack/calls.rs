@@ -156,14 +156,14 @@ pub(crate) async fn a_new_token_is_taken_without_a_deployment(scene: &'static Sc
     let stack = &scene.stack;
     let body = json!({"caller": stack.phone(), "called": "+912299999999"}).to_string();
     // Whoever answers this has read the secret as it was.
-    let answer = stack.ask(Some("Bearer the-next-token"), &body).await?;
+    let answer = stack.ask(Some("Bearer the-next-token-of-a-switch"), &body).await?;
     check_forbidden("before it is in the secret", &answer)?;
     let mut secret = scene.secret.clone();
-    secret["resolve"]["tokens"] = json!([SWITCH_TOKEN, "the-next-token"]);
+    secret["resolve"]["tokens"] = json!([SWITCH_TOKEN, "the-next-token-of-a-switch"]);
     stack.given_provider_secret(&secret).await?;
     eventually("the new token", PATIENCE, async || {
         // At the same time, so that more than one environment of the function is asked.
-        let asks = (0..10).map(|_| stack.ask(Some("Bearer the-next-token"), &body));
+        let asks = (0..10).map(|_| stack.ask(Some("Bearer the-next-token-of-a-switch"), &body));
         let answers = try_join_all(asks).await?;
         let taken = answers.iter().filter(|answer| answer.status == 200).count();
         check("answers to the new token", &taken, &answers.len())

@@ -28,7 +28,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::iter;
 use serde_json::{Value, json};
 use support::deployed::{Result, Stack};
-use support::provider::{FakeProvider, PASSWORD};
+use support::provider::FakeProvider;
 use support::story::{TWILIO_TOKEN, provider_secret_in};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
@@ -121,14 +121,11 @@ async fn main() -> ExitCode {
 async fn set_the_scene(shared: bool) -> Result<Scene> {
     let (twilio, exotel) = (FakeProvider::start().await, FakeProvider::start().await);
     let mut secret = provider_secret_in("IN");
-    for (name, part) in [("twilio", twilio.twilio_part()), ("exotel", exotel.exotel_part())] {
-        for (field, value) in part.as_object().into_iter().flatten() {
-            secret[name][field] = value.clone();
-        }
-    }
     // Webhooks are signed with the second of the account's tokens.
-    secret["twilio"]["auth_tokens"] = json!([PASSWORD, TWILIO_TOKEN]);
+    secret["twilio"]["auth_tokens"] = json!(["auth-token-before-the-rotation", TWILIO_TOKEN]);
     let stack = Stack::connect(&secret).await?;
+    let accounts = json!({"twilio": twilio.twilio_part(), "exotel": exotel.exotel_part()});
+    stack.given_rental_secret(&accounts).await?;
     // Enough for all stories that do not count what is left.
     stack.import("calm", &numbers(1, 0..100)).await?;
     Ok(Scene { stack, twilio, exotel, secret, shared })

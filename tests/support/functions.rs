@@ -19,8 +19,10 @@ use crate::wire::Clients;
 
 /// The name of the secret with the key of the phone hashes.
 pub const SERVICE_SECRET: &str = "service-secret";
-/// The name of the secret with the providers' credentials.
+/// The name of the secret with what proves the providers' requests.
 pub const PROVIDER_SECRET: &str = "provider-secret";
+/// The name of the secret with the accounts that rent numbers.
+pub const RENTAL_SECRET: &str = "rental-secret";
 /// The queue of announcements.
 pub const NUMBER_EVENTS: &str = "http://queues/number-events";
 pub const REFILL: &str = "http://queues/refill";
@@ -48,6 +50,7 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
         ("ORDERS_TABLE", "OrdersTable"),
         ("SERVICE_SECRET_ARN", SERVICE_SECRET),
         ("PROVIDER_SECRET_ARN", PROVIDER_SECRET),
+        ("RENTAL_SECRET_ARN", RENTAL_SECRET),
         ("QUEUE_URL", queue_url),
         ("DEAD_LETTER_QUEUE_URL", dead_letters(queue)),
         ("REFILL_QUEUE_URL", REFILL),
@@ -59,10 +62,11 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     fixed.into_iter().chain([("POOLS", pools.to_string())]).collect()
 }
 
-/// Sets both secrets of a cloud.
+/// Sets the secrets of a cloud. Nothing can be rented.
 pub fn given_secrets(cloud: &Cloud, provider_secret: &Value) {
     cloud.secrets.given(SERVICE_SECRET, Some(service_secret().to_string()));
     cloud.secrets.given(PROVIDER_SECRET, Some(provider_secret.to_string()));
+    cloud.secrets.given(RENTAL_SECRET, Some("{}".to_owned()));
 }
 
 pub fn service_secret() -> Value {

@@ -78,6 +78,8 @@ pub struct OwnedNumber {
 pub struct Stock {
     /// The only password that the API accepts.
     pub password: String,
+    /// The only user that it accepts, in place of the account's own.
+    pub user: Option<&'static str>,
     for_sale: Vec<String>,
     /// Sold to others, though searches still find them.
     pub sold: Vec<String>,
@@ -187,6 +189,7 @@ impl FakeProvider {
         let (expected, fault) = {
             let mut stock = provider.stock();
             stock.calls.push((call, request.uri().to_string()));
+            let user = stock.user.unwrap_or(user);
             let expected = STANDARD.encode(format!("{user}:{}", stock.password));
             let next = stock.faults.iter().position(|(kind, _)| *kind == call);
             (format!("Basic {expected}"), next.map(|at| stock.faults.remove(at).1))

@@ -9,7 +9,7 @@ pub const SWITCH_TOKEN: &str = "token-of-a-switch";
 /// Twilio's auth token.
 pub const TWILIO_TOKEN: &str = "auth-token-of-twilio-0123456789ab";
 /// The token in Exotel's path.
-pub const EXOTEL_TOKEN: &str = "token-of-exotel";
+pub const EXOTEL_TOKEN: &str = "path-token-of-exotel";
 
 /// `+62215` followed by these five digits.
 pub fn number(number: u32) -> String {

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::cloud::{Bill, Cloud, Message, Reply, Request, Service, Tables};
 use crate::events::{self, Queue};
 use crate::functions::{
-    Functions, NUMBER_EVENTS, PROVIDER_SECRET, REFILL, SERVICE_SECRET, dead_letters, given_secrets,
+    Functions, NUMBER_EVENTS, PROVIDER_SECRET, REFILL, RENTAL_SECRET, SERVICE_SECRET, dead_letters,
+    given_secrets,
 };
 use crate::logs::Logs;
 use crate::rows::{self, Row, amount, text, word};
@@ -175,6 +176,10 @@ impl World {
 
     pub fn given_provider_secret(&self, secret: Option<&Value>) {
         self.cloud.secrets.given(PROVIDER_SECRET, secret.map(Value::to_string));
+    }
+
+    pub fn given_rental_secret(&self, secret: &Value) {
+        self.cloud.secrets.given(RENTAL_SECRET, Some(secret.to_string()));
     }
 
     /// From now on. (In a world with slow secrets; the others read them at once.)

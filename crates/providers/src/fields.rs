@@ -1,14 +1,22 @@
-//! Reads the fields of the provider secret. An error names the field and a reason, never
-//! the value.
+//! Reads the fields of the provider secret and the rental secret. An error names the field
+//! and a reason, never the value.
 
 use masking::{Invalid, field};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
 use crate::credential::{Credential, Tokens};
+use crate::route::Route;
 
 /// The fields of a JSON object.
 pub(crate) type Fields = Map<String, Value>;
+
+/// A part of a secret: its name, and the names of its fields.
+pub(crate) type Part = (&'static str, &'static [&'static str]);
+
+/// The length of the shortest token that is accepted. What is shorter is no random token
+/// but a word that somebody can guess.
+const SHORTEST_TOKEN: usize = 16;
 
 /// Returns what was read. If it can't be read, notes the problem and keeps the last value.
 pub(crate) fn or_last<T: Clone>(
@@ -45,21 +53,78 @@ pub(crate) fn missing(name: &str) -> Invalid {
     Invalid::new(name, "is missing")
 }
 
-/// Reads a list of tokens. An empty list switches their use off, which is how an operator
-/// revokes all of them.
-pub(crate) fn tokens(part: &Fields, name: &str) -> Result<Option<Tokens>, Invalid> {
-    if is_absent(part, &[name]) {
-        return Ok(None);
-    }
-    let token = |value: &Value| match value {
-        Value::String(token) if !token.is_empty() => Some(Credential::new(token)),
-        _ => None,
+/// Reads a part's list of tokens. An empty list switches their use off, which is how an
+/// operator revokes all of them. A token that is too short is noted and left out.
+pub(crate) fn tokens(
+    secret: &Fields,
+    part_name: &str,
+    name: &str,
+    route: Route,
+    problems: &mut Vec<Invalid>,
+) -> Result<Option<Tokens>, Invalid> {
+    part(secret, part_name, |part| {
+        if is_absent(part, &[name]) {
+            return Ok(None);
+        }
+        let mut tokens = Vec::new();
+        for (at, token) in field::list(part, name)?.iter().enumerate() {
+            let Value::String(token) = token else {
+                return Err(Invalid::new(name, "must hold strings"));
+            };
+            if token.len() < SHORTEST_TOKEN {
+                let reason =
+                    format!("has less than 16 characters, and is off on {}", route.as_str());
+                problems.push(Invalid::new(format!("{part_name}.{name}[{at}]"), reason));
+            } else {
+                tokens.push(Credential::new(token));
+            }
+        }
+        Ok(Tokens::new(tokens))
+    })
+}
+
+/// Notes the parts and fields that the secret does not have. Those of the `other` secret are
+/// said to belong there: an operator who mixes the two up finds the way.
+pub(crate) fn note_unknown(
+    secret: &Fields,
+    known: &[Part],
+    other: (&str, &[Part]),
+    problems: &mut Vec<Invalid>,
+) {
+    let (other_name, other) = other;
+    let mut note = |field: String, moved: bool| {
+        let reason = if moved {
+            format!("is a field of {other_name}, and is not read here")
+        } else {
+            "is not known".to_owned()
+        };
+        problems.push(Invalid::new(field, reason));
     };
-    let tokens: Option<Vec<Credential>> = field::list(part, name)?.iter().map(token).collect();
-    match tokens {
-        Some(tokens) => Ok(Tokens::new(tokens)),
-        None => Err(Invalid::new(name, "must hold strings, none of them empty")),
+    let fields_of = |parts: &[Part], name: &str| {
+        parts.iter().find(|part| part.0 == name).map(|part| part.1).unwrap_or_default()
+    };
+    let parts = known.iter().chain(other).map(|part| part.0);
+    let parts: Vec<&str> = parts.collect();
+    for (name, value) in secret {
+        if !parts.contains(&name.as_str()) {
+            note(plausible(name, "(a part)"), false);
+            continue;
+        }
+        let (here, there) = (fields_of(known, name), fields_of(other, name));
+        for field in value.as_object().into_iter().flat_map(|part| part.keys()) {
+            if !here.contains(&field.as_str()) {
+                let moved = there.contains(&field.as_str());
+                note(format!("{name}.{}", plausible(field, "(a field)")), moved);
+            }
+        }
     }
+}
+
+/// A name that may be quoted: nothing that somebody has put in the place of a name.
+fn plausible(name: &str, otherwise: &str) -> String {
+    let letters = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_name = letters && (1..=32).contains(&name.len());
+    (if is_name { name } else { otherwise }).to_owned()
 }
 
 /// Reads a text that must not be empty.

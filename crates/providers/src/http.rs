@@ -74,8 +74,7 @@ pub(crate) struct Http {
     pub(crate) client: Client,
     pub(crate) base: Url,
     pub(crate) user: String,
-    /// Two while a password is being rotated.
-    pub(crate) passwords: Vec<Credential>,
+    pub(crate) password: Credential,
     /// The JSON pointer to the provider's code in an error body.
     pub(crate) code_at: &'static str,
 }
@@ -157,7 +156,7 @@ impl Http {
     ) -> Result<T, Problem> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
-            let problem = match self.attempt(|| self.client.get(url.clone()), deadline).await {
+            let problem = match self.attempt(self.client.get(url.clone()), deadline).await {
                 Err(problem) if problem.is_transient() => problem,
                 settled => return settled,
             };
@@ -168,7 +167,7 @@ impl Http {
             tokio::time::sleep(wait).await;
             pause *= 2;
         }
-        self.attempt(|| self.client.get(url.clone()), deadline).await
+        self.attempt(self.client.get(url.clone()), deadline).await
     }
 
     /// Sends a POST once: only the caller knows whether it may be repeated.
@@ -178,26 +177,17 @@ impl Http {
         form: &[(&str, &str)],
         deadline: Instant,
     ) -> Result<T, Problem> {
-        self.attempt(|| self.client.post(url.clone()).form(form), deadline).await
+        self.attempt(self.client.post(url.clone()).form(form), deadline).await
     }
 
-    /// Sends a request with one password after the other, until one is accepted.
+    /// Sends a request once.
     async fn attempt<T: DeserializeOwned>(
         &self,
-        request: impl Fn() -> RequestBuilder,
+        request: RequestBuilder,
         deadline: Instant,
     ) -> Result<T, Problem> {
-        let mut reply = None;
-        for password in &self.passwords {
-            let request = request().basic_auth(&self.user, Some(password.reveal()));
-            let answer = send(request, deadline).await?;
-            let unknown = answer.status == StatusCode::UNAUTHORIZED;
-            reply = Some(answer);
-            if !unknown {
-                break;
-            }
-        }
-        reply.ok_or(Problem::OutOfTime)?.read(self.code_at)
+        let request = request.basic_auth(&self.user, Some(self.password.reveal()));
+        send(request, deadline).await?.read(self.code_at)
     }
 }
 
@@ -253,7 +243,7 @@ fn code_of(code: Option<i64>) -> String {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        401 | 403 => ": check the account in the provider secret, and what it may do",
+        401 | 403 => ": check the account in the rental secret, and what it may do",
         429 => ": too many requests, the next check goes on",
         500.. => ": the provider is unwell, the next check goes on",
         _ => "",
@@ -284,7 +274,7 @@ mod tests {
         let problem = Problem::Status { status: 401, code: Some(20003), retry_after: None };
         assert_eq!(
             problem.to_string(),
-            "status 401, code 20003: check the account in the provider secret, and what it may do"
+            "status 401, code 20003: check the account in the rental secret, and what it may do"
         );
         let problem = Problem::Status { status: 400, code: None, retry_after: None };
         assert_eq!(problem.to_string(), "status 400");

@@ -1,8 +1,8 @@
 //! Telecom providers: the questions that they ask when someone dials, the answers in
 //! their own forms, and the APIs that find and rent numbers.
 //!
-//! A provider is a folder: its webhook, its part of the provider secret and, if it
-//! rents numbers out, its number API.
+//! A provider is a folder: its webhook, its parts of the two secrets and, if it rents
+//! numbers out, its number API.
 //!
 //! | folder | provider |
 //! | --- | --- |
@@ -11,17 +11,19 @@
 //! | `exotel` | Exotel: query with a token in the path, national numbers, JSON |
 //!
 //! The folders are private. The rest of the service finds a [`webhook()`] by its
-//! route and a [`NumberApi`] by its pool's provider. `providers.rs` and `secret.rs`
-//! list the folders; the other files are what the folders share. The crate knows
+//! route and a [`NumberApi`] by its pool's provider. `providers.rs`,
+//! `secret.rs` and `rental_secret.rs` list the folders; the other files are what the folders share. The crate knows
 //! nothing of tables and orders.
 
 mod credential;
 mod exotel;
 mod fields;
 mod http;
+mod parts;
 mod providers;
 mod question;
 mod rental;
+mod rental_secret;
 mod route;
 mod secret;
 mod switch;
@@ -32,6 +34,7 @@ pub use self::http::{ApiError, Problem, client};
 pub use self::providers::{NumberApi, WEBHOOKS, webhook};
 pub use self::question::{NoParties, Question};
 pub use self::rental::{BuyError, Listing, Owned, Purpose};
+pub use self::rental_secret::RentalSecret;
 pub use self::route::Route;
 pub use self::secret::ProviderSecret;
 pub use self::webhook::{Refusal, Reply, Request, Webhook};

@@ -1,5 +1,5 @@
 //! The list of providers: their webhooks, and the number APIs of those that rent numbers
-//! out. `secret.rs` lists their parts of the secret.
+//! out. `secret.rs` and `rental_secret.rs` list their parts of the secrets.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use reqwest::Client;
 
 use crate::http::ApiError;
 use crate::rental::{self, BuyError, Listing, Owned, Purpose};
-use crate::secret::ProviderSecret;
+use crate::rental_secret::RentalSecret;
 use crate::webhook::Webhook;
 use crate::{exotel, switch, twilio};
 
@@ -35,15 +35,15 @@ enum Api {
 impl NumberApi {
     /// Opens a provider's API with the account in the secret. `None` if the provider has
     /// no API, or the secret no account. [`client`](crate::client) makes the client.
-    pub fn open(provider: Provider, secret: &ProviderSecret, client: &Client) -> Option<Self> {
+    pub fn open(provider: Provider, secret: &RentalSecret, client: &Client) -> Option<Self> {
         let client = client.clone();
         let api = match provider {
             Provider::Manual => return None,
             Provider::Twilio => {
-                Api::Twilio(twilio::numbers::Api::new(client, secret.twilio.account.as_ref()?))
+                Api::Twilio(twilio::numbers::Api::new(client, secret.twilio.as_ref()?))
             }
             Provider::Exotel => {
-                Api::Exotel(exotel::numbers::Api::new(client, secret.exotel.account.as_ref()?))
+                Api::Exotel(exotel::numbers::Api::new(client, secret.exotel.as_ref()?))
             }
         };
         Some(Self(api))

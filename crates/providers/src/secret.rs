@@ -1,27 +1,30 @@
-//! The provider secret: one JSON object with the credentials of all providers. The
-//! operator fills it in part by part; a missing part switches its use off. Each
-//! provider's folder reads its own part.
+//! The provider secret: one JSON object with what proves who asks about calls. The operator
+//! fills it in part by part; a missing part switches its route off. Each provider's folder
+//! reads its own part.
 
 use std::sync::Arc;
 
 use masking::{Invalid, field};
 
+use crate::credential::Tokens;
+use crate::fields::{note_unknown, or_last};
+use crate::parts::{OF_PROVIDER_SECRET, OF_RENTAL_SECRET};
 use crate::{exotel, switch, twilio};
 
-/// The credentials of each provider. An error in one provider's part does not affect
-/// the others.
+/// What proves a provider's requests. An error in one provider's part does not affect the
+/// others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderSecret {
-    /// For switches that ask in plain JSON.
-    pub switch: switch::secret::Credentials,
-    /// For Twilio.
-    pub twilio: twilio::secret::Credentials,
-    /// For Exotel.
-    pub exotel: exotel::secret::Credentials,
+    /// The bearer tokens of switches that ask in plain JSON.
+    pub switch: Option<Tokens>,
+    /// The tokens with which Twilio signs its webhook.
+    pub twilio: Option<Tokens>,
+    /// How Exotel's webhook is recognised and read.
+    pub exotel: Option<exotel::secret::Applet>,
 }
 
 impl ProviderSecret {
-    /// Reads the secret, for the first time or again. Logs each problem, and the uses
+    /// Reads the secret, for the first time or again. Logs each problem, and the routes
     /// that are off.
     pub fn read(last: Option<&Arc<Self>>, text: &str) -> Arc<Self> {
         let (secret, problems) = last.map_or_else(|| Self::parse(text), |last| last.updated(text));
@@ -49,24 +52,25 @@ impl ProviderSecret {
             Err(invalid) => return (self.clone(), vec![invalid]),
         };
         let mut problems = Vec::new();
+        let elsewhere = ("RentalSecret", &OF_RENTAL_SECRET[..]);
+        note_unknown(&fields, &OF_PROVIDER_SECRET, elsewhere, &mut problems);
+        let switch = switch::secret::webhook(&fields, &mut problems);
+        let twilio = twilio::secret::webhook(&fields, &mut problems);
+        let exotel = exotel::secret::webhook(&fields, &mut problems);
         let secret = Self {
-            switch: switch::secret::Credentials::read(&fields, &self.switch, &mut problems),
-            twilio: twilio::secret::Credentials::read(&fields, &self.twilio, &mut problems),
-            exotel: exotel::secret::Credentials::read(&fields, &self.exotel, &mut problems),
+            switch: or_last(switch, self.switch.as_ref(), &mut problems),
+            twilio: or_last(twilio, self.twilio.as_ref(), &mut problems),
+            exotel: or_last(exotel, self.exotel.as_ref(), &mut problems),
         };
-        // Two uses may report the same field.
-        problems.dedup();
         (secret, problems)
     }
 
-    /// The uses that the secret leaves off.
+    /// The routes that the secret leaves off.
     fn off(&self) -> Vec<&'static str> {
         let uses = [
-            (switch::secret::ROUTE.as_str(), self.switch.tokens.is_some()),
-            (twilio::secret::ROUTE.as_str(), self.twilio.webhook.is_some()),
-            (exotel::secret::ROUTE.as_str(), self.exotel.webhook.is_some()),
-            ("renting from Twilio", self.twilio.account.is_some()),
-            ("renting from Exotel", self.exotel.account.is_some()),
+            (switch::secret::ROUTE.as_str(), self.switch.is_some()),
+            (twilio::secret::ROUTE.as_str(), self.twilio.is_some()),
+            (exotel::secret::ROUTE.as_str(), self.exotel.is_some()),
         ];
         uses.into_iter().filter_map(|(name, on)| (!on).then_some(name)).collect()
     }
@@ -77,11 +81,9 @@ mod tests {
     use super::*;
 
     const FULL: &str = r#"{
-        "resolve":{"tokens":["bearer-1","bearer-2"]},
-        "twilio":{"account_sid":"AC1","auth_tokens":["auth-1","auth-2"]},
-        "exotel":{"account_sid":"shop","api_key":"key-1","api_token":"api-token-1",
-                  "subdomain":"api.exotel.com","app_id":"42","country":"IN",
-                  "webhook_tokens":["path-1"]}}"#;
+        "resolve":{"tokens":["bearer-token-no-1","bearer-token-no-2"]},
+        "twilio":{"auth_tokens":["auth-token-of-no-1","auth-token-of-no-2"]},
+        "exotel":{"country":"IN","webhook_tokens":["path-token-of-no-1"]}}"#;
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) -> ProviderSecret {
@@ -94,10 +96,11 @@ mod tests {
     #[test]
     fn a_full_secret_switches_everything_on() {
         let secret = check(FULL, &[]);
-        assert!(secret.switch.tokens.is_some() && secret.twilio.webhook.is_some());
-        assert_eq!(secret.twilio.account.unwrap().base_url.as_str(), "https://api.twilio.com/");
-        assert_eq!(secret.exotel.account.unwrap().base_url.as_str(), "https://api.exotel.com/");
-        assert!(secret.exotel.webhook.unwrap().tokens.matches_any("path-1"));
+        for token in ["bearer-token-no-1", "bearer-token-no-2"] {
+            assert!(secret.switch.as_ref().unwrap().matches_any(token), "{token}");
+        }
+        assert_eq!(secret.twilio.as_ref().unwrap().iter().count(), 2);
+        assert!(secret.exotel.unwrap().tokens.matches_any("path-token-of-no-1"));
     }
 
     #[test]
@@ -112,24 +115,28 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_answered_without_the_credentials_for_buying() {
+    fn a_short_token_is_off_and_the_others_of_its_list_count() {
         let secret = check(
-            r#"{"twilio":{"auth_tokens":["a"]},"exotel":{"country":"IN","webhook_tokens":["b"]}}"#,
-            &[],
+            r#"{"resolve":{"tokens":["secret-7","bearer-token-no-1",""]},
+                "twilio":{"auth_tokens":["fifteen-letters"]}}"#,
+            &[
+                "resolve.tokens[0]: has less than 16 characters, and is off on POST /calls/resolve",
+                "resolve.tokens[2]: has less than 16 characters, and is off on POST /calls/resolve",
+                "twilio.auth_tokens[0]: has less than 16 characters, and is off on POST /calls/twilio",
+            ],
         );
-        assert!(secret.twilio.webhook.is_some() && secret.twilio.account.is_none());
-        assert!(secret.exotel.webhook.is_some() && secret.exotel.account.is_none());
+        let tokens = secret.switch.unwrap();
+        assert!(tokens.matches_any("bearer-token-no-1"));
+        assert!(!tokens.matches_any("secret-7") && !tokens.matches_any(""));
+        assert_eq!(secret.twilio, None);
+        check(r#"{"resolve":{"tokens":["sixteen--letters"]}}"#, &[]);
     }
 
     #[test]
     fn an_error_in_one_part_does_not_affect_the_others() {
-        let secret = check(
-            r#"{"resolve":{"tokens":["good"]},"twilio":{"account_sid":"AC1"},
-                "exotel":{"account_sid":"shop","country":"IN","webhook_tokens":["path-1"]}}"#,
-            &["twilio.auth_tokens: is missing", "exotel.api_key: is missing"],
-        );
-        assert!(secret.switch.tokens.is_some() && secret.exotel.webhook.is_some());
-        assert!(secret.twilio.account.is_none() && secret.exotel.account.is_none());
+        let text = FULL.replace("IN", "XX");
+        let secret = check(&text, &["exotel.country: must be one of AE, ID, IN, MY, PH, SA, SG"]);
+        assert!(secret.switch.is_some() && secret.twilio.is_some() && secret.exotel.is_none());
     }
 
     #[test]
@@ -137,17 +144,33 @@ mod tests {
         check("secret-7", &["provider secret: must be JSON"]);
         check(r#"{"resolve":"secret-7"}"#, &["resolve: must be a JSON object"]);
         check(
-            r#"{"resolve":{"tokens":["secret-7",""]}}"#,
-            &["resolve.tokens: must hold strings, none of them empty"],
+            r#"{"resolve":{"tokens":["a-secret-of-sixteen",7]}}"#,
+            &["resolve.tokens: must hold strings"],
         );
         check(
-            r#"{"twilio":{"account_sid":"secret/7","auth_tokens":["secret-7"]}}"#,
-            &["twilio.account_sid: must be letters, digits, `-` and `_`"],
+            r#"{"twilio":7,"exotel":"x"}"#,
+            &["twilio: must be a JSON object", "exotel: must be a JSON object"],
         );
-        check(
-            r#"{"exotel":{"webhook_tokens":["secret-7"],"country":"XX"}}"#,
-            &["exotel.country: must be one of AE, ID, IN, MY, PH, SA, SG"],
+    }
+
+    #[test]
+    fn unknown_parts_and_fields_are_named_and_those_of_the_rental_secret_said_to_have_moved() {
+        let secret = check(
+            r#"{"twillio":{"auth_tokens":["auth-token-of-no-1"]}, "SK secret-7":1,
+                "resolve":{"token":["a"]},
+                "twilio":{"auth_tokens":["auth-token-of-no-1"],"account_sid":"AC1","base_url":"x"},
+                "exotel":{"country":"IN","api_key":"k","+6281211112222":1}}"#,
+            &[
+                "(a part): is not known",
+                "exotel.(a field): is not known",
+                "exotel.api_key: is a field of RentalSecret, and is not read here",
+                "resolve.token: is not known",
+                "twilio.account_sid: is a field of RentalSecret, and is not read here",
+                "twilio.base_url: is a field of RentalSecret, and is not read here",
+                "twillio: is not known",
+            ],
         );
+        assert!(secret.twilio.is_some(), "the rest of a part is read");
     }
 
     #[test]
@@ -165,33 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_two_uses_report_is_reported_once() {
-        check(
-            r#"{"twilio":7,"exotel":"x"}"#,
-            &["twilio: must be a JSON object", "exotel: must be a JSON object"],
-        );
-    }
-
-    #[test]
-    fn each_use_that_is_off_is_named() {
-        let all = [
-            "POST /calls/resolve",
-            "POST /calls/twilio",
-            "GET /calls/exotel/{token}",
-            "renting from Twilio",
-            "renting from Exotel",
-        ];
+    fn each_route_that_is_off_is_named() {
+        let all = ["POST /calls/resolve", "POST /calls/twilio", "GET /calls/exotel/{token}"];
         assert_eq!(ProviderSecret::default().off(), all);
         assert_eq!(check(FULL, &[]).off(), [""; 0]);
-        let calls = r#"{"resolve":{"tokens":["a"]},"twilio":{"auth_tokens":["a"]},
-                        "exotel":{"webhook_tokens":["a"],"country":"IN"}}"#;
-        assert_eq!(check(calls, &[]).off(), all[3..]);
     }
 
     #[test]
     fn no_credential_is_printed() {
         let printed = format!("{:?}", check(FULL, &[]));
-        for hidden in ["bearer-", "auth-", "api-token", "key-1", "path-"] {
+        for hidden in ["bearer-", "auth-", "path-"] {
             assert!(!printed.contains(hidden), "{printed}");
         }
     }

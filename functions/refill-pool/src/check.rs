@@ -68,13 +68,13 @@ impl RefillPool {
     /// the secret has no account.
     async fn number_api(&self, pool: &Pool) -> Option<NumberApi> {
         // Checks are rare enough to read the secret each time.
-        let secret = self.providers.fresh().await.unwrap_or_default();
+        let secret = self.accounts.fresh().await.unwrap_or_default();
         let api = NumberApi::open(pool.provider, &secret, &self.http);
         if api.is_none() && pool.provider != Provider::Manual {
             tracing::error!(
                 pool = %pool.id,
                 provider = ?pool.provider,
-                "the provider secret has no account to rent numbers from: fill it in"
+                "the rental secret has no account to rent numbers from: fill it in"
             );
         }
         api

@@ -9,7 +9,7 @@ use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
 use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
 use masking_store::{Numbers, StoreError};
-use providers::ProviderSecret;
+use providers::RentalSecret;
 use serde_json::json;
 
 use crate::Settings;
@@ -20,7 +20,7 @@ pub struct RefillPool {
     pub(crate) pools: Pools,
     pub(crate) numbers: Numbers,
     /// The accounts that rent numbers.
-    pub(crate) providers: CachedSecret<Arc<ProviderSecret>>,
+    pub(crate) accounts: CachedSecret<Arc<RentalSecret>>,
     /// The client of the providers' APIs.
     pub(crate) http: reqwest::Client,
     pub(crate) stack_name: String,
@@ -46,8 +46,8 @@ impl RefillPool {
         Self {
             pools: settings.pools,
             numbers: Numbers::new(dynamodb, settings.numbers_table),
-            providers: CachedSecret::new(secrets, settings.provider_secret, |last, text| {
-                Ok(ProviderSecret::read(last, text))
+            accounts: CachedSecret::new(secrets, settings.rental_secret, |last, text| {
+                Ok(RentalSecret::read(last, text))
             }),
             http,
             stack_name: settings.stack_name,

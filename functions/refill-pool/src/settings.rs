@@ -11,7 +11,7 @@ pub struct Settings {
     /// The name of the numbers table.
     pub numbers_table: String,
     /// The ARN of the secret with the accounts that rent numbers.
-    pub provider_secret: String,
+    pub rental_secret: String,
     /// The URL of the queue that the messages come from. A check of all pools sends a
     /// check of each pool to the same queue.
     pub queue_url: String,
@@ -34,7 +34,7 @@ impl Settings {
         Ok(Self {
             pools: Pools::parse(&variable("POOLS")?).map_err(|error| error.to_string())?,
             numbers_table: variable("NUMBERS_TABLE")?,
-            provider_secret: variable("PROVIDER_SECRET_ARN")?,
+            rental_secret: variable("RENTAL_SECRET_ARN")?,
             queue_url: variable("REFILL_QUEUE_URL")?,
             dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL")?,
             stack_name: variable("STACK_NAME")?,

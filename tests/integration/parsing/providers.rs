@@ -12,7 +12,7 @@ use masking::{Number, NumberType, Pools, Provider};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use providers::{NumberApi, ProviderSecret, Purpose};
+use providers::{NumberApi, Purpose, RentalSecret};
 use serde_json::{Value, json};
 use support::World;
 use support::provider::exotel::API_KEY;
@@ -57,7 +57,7 @@ impl OddProvider {
 
     fn secret(&self) -> Value {
         json!({
-            "twilio": {"account_sid": ACCOUNT, "auth_tokens": [PASSWORD], "base_url": self.base_url},
+            "twilio": {"account_sid": ACCOUNT, "auth_token": PASSWORD, "base_url": self.base_url},
             "exotel": {
                 "account_sid": ACCOUNT, "api_key": API_KEY, "api_token": PASSWORD, "app_id": "42",
                 "country": "IN", "base_url": self.base_url,
@@ -138,7 +138,7 @@ fn is_whole(reply: &Reply) -> bool {
 fn a_list_is_complete_only_in_the_documented_form_and_no_error_shows_a_phone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let odd = runtime.block_on(OddProvider::start());
-    let secret = ProviderSecret::parse(&odd.secret().to_string()).0;
+    let secret = RentalSecret::parse(&odd.secret().to_string()).0;
     let client = providers::client().unwrap();
     let apis = [Provider::Twilio, Provider::Exotel]
         .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());
@@ -185,7 +185,7 @@ fn rented_stage(provider: &str) -> (Stage, OddProvider) {
         let pools = json!([{"id": "in-blr", "provider": provider, "country": "IN", "shards": 1}]);
         (OddProvider::start().await, World::with_pools(&pools))
     });
-    world.given_provider_secret(Some(&odd.secret()));
+    world.given_rental_secret(&odd.secret());
     let stage = Stage { runtime, world };
     let list = json!({
         "incoming_phone_numbers": [

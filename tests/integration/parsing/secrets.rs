@@ -1,9 +1,9 @@
-//! The provider secret and the service secret.
+//! The provider secret, the rental secret and the service secret.
 
-use masking::{Phone, PhoneHashKey};
+use masking::{Invalid, Phone, PhoneHashKey};
 use proptest::prelude::*;
 use proptest::sample::select;
-use providers::ProviderSecret;
+use providers::{ProviderSecret, RentalSecret};
 use serde_json::{Value, json};
 use support::World;
 use support::functions::PROVIDER_SECRET;
@@ -15,29 +15,47 @@ use crate::people::CUSTOMER;
 
 fn right_secret() -> Value {
     json!({
-        "resolve": {"tokens": ["bearer-token-1", "bearer-token-2"]},
-        "twilio": {"account_sid": "AC1", "auth_tokens": ["auth-token-1"]},
-        "exotel": {"account_sid": "shop", "api_key": "api-key-1", "api_token": "api-token-1",
-                   "subdomain": "api.exotel.com", "app_id": "42", "country": "IN",
-                   "webhook_tokens": ["path-token-1"]},
+        "resolve": {"tokens": ["bearer-token-no-1", "bearer-token-no-2"]},
+        "twilio": {"auth_tokens": ["auth-token-of-no-1"]},
+        "exotel": {"country": "IN", "webhook_tokens": ["path-token-of-no-1"]},
     })
 }
 
+fn right_rental_secret() -> Value {
+    json!({
+        "twilio": {"account_sid": "AC1", "api_key": "api-key-1", "api_secret": "api-secret-1"},
+        "exotel": {"account_sid": "shop", "api_key": "api-key-1", "api_token": "api-token-1",
+                   "subdomain": "api.exotel.com", "app_id": "42", "country": "IN"},
+    })
+}
+
+/// Fails if a problem quotes a value, or a name that may be one.
+fn assert_quotes_nothing(text: &str, whole: &str, problems: &[Invalid]) {
+    let shown = format!("{problems:?}");
+    for value in ["bearer-token", "auth-token", "api-key", "api-secret", "api-token", "path-token"]
+    {
+        assert!(!shown.contains(value), "{shown}");
+    }
+    for problem in problems {
+        assert_no_phone(text, &problem.to_string());
+        let part = problem.field.split('.').next().unwrap();
+        let is_name = part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!([whole, "(a part)"].contains(&part) || is_name, "{part}");
+    }
+}
+
 #[test]
-fn no_problem_of_a_provider_secret_quotes_a_value() {
+fn no_problem_of_a_secret_quotes_a_value() {
     let before = ProviderSecret::parse(&right_secret().to_string()).0;
-    let given = anything_or(mutated(Just(right_secret()), 1..=3));
-    check(150, given, |text| {
+    check(150, anything_or(mutated(Just(right_secret()), 1..=3)), |text| {
         for (_, problems) in [ProviderSecret::parse(&text), before.updated(&text)] {
-            let shown = format!("{problems:?}");
-            for value in ["bearer-token", "auth-token", "api-key", "api-token", "path-token"] {
-                assert!(!shown.contains(value), "{shown}");
-            }
-            for problem in problems {
-                assert_no_phone(&text, &problem.to_string());
-                let part = problem.field.split('.').next().unwrap();
-                assert!(["provider secret", "resolve", "twilio", "exotel"].contains(&part));
-            }
+            assert_quotes_nothing(&text, "provider secret", &problems);
+        }
+    });
+    let before = RentalSecret::parse(&right_rental_secret().to_string()).0;
+    check(150, anything_or(mutated(Just(right_rental_secret()), 1..=3)), |text| {
+        for (_, problems) in [RentalSecret::parse(&text), before.updated(&text)] {
+            assert_quotes_nothing(&text, "rental secret", &problems);
         }
     });
 }

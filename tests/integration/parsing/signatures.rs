@@ -44,7 +44,7 @@ fn url() -> impl Strategy<Value = (String, String, String)> {
 fn a_signature_is_valid_only_for_the_url_form_and_token_that_it_was_made_for() {
     let form = btree_map(like("[a-zA-Z]{0,12}|\\PC{0,12}"), like("\\PC{0,20}"), 0..6);
     let change = (any::<Index>(), any::<Index>(), 1_u8..128);
-    check(150, (url(), form, like("[0-9a-f]{1,40}"), change), |(url, form, token, change)| {
+    check(150, (url(), form, like("[0-9a-f]{16,40}"), change), |(url, form, token, change)| {
         let (host, port, path) = url;
         let url = format!("{host}{port}{path}");
         let fields: Vec<(&str, &str)> =

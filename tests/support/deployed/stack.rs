@@ -77,10 +77,19 @@ impl Stack {
     /// Sets the provider secret. A function that has read the old one reads it again when a
     /// check fails, but only every few seconds.
     pub async fn given_provider_secret(&self, secret: &Value) -> Result {
-        let arn = output(&self.outputs, "ProviderSecretArn")?;
+        self.given_secret("ProviderSecretArn", secret).await
+    }
+
+    /// Sets the rental secret, which each check of a pool reads.
+    pub async fn given_rental_secret(&self, secret: &Value) -> Result {
+        self.given_secret("RentalSecretArn", secret).await
+    }
+
+    async fn given_secret(&self, arn: &str, secret: &Value) -> Result {
+        let arn = output(&self.outputs, arn)?;
         let request = self.secrets.put_secret_value().secret_id(arn);
         let done = request.secret_string(secret.to_string()).send().await;
-        done.map_err(Surprise::of("setting the provider secret"))?;
+        done.map_err(Surprise::of("setting a secret"))?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::{ACCOUNT, FakeProvider, OwnedNumber, PASSWORD, Parameters, number_in,
 pub const API_KEY: &str = "key-1";
 
 impl FakeProvider {
-    /// The `exotel` part of a provider secret for this provider.
+    /// The `exotel` part of a rental secret for this provider.
     pub fn exotel_part(&self) -> Value {
         json!({
             "account_sid": ACCOUNT, "api_key": API_KEY, "api_token": PASSWORD, "app_id": "42",

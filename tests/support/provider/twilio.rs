@@ -31,9 +31,9 @@ pub fn signature(auth_token: &str, url: &str, form: &[(&str, &str)]) -> String {
 }
 
 impl FakeProvider {
-    /// The `twilio` part of a provider secret for this provider.
+    /// The `twilio` part of a rental secret for this provider.
     pub fn twilio_part(&self) -> Value {
-        json!({ "account_sid": ACCOUNT, "auth_tokens": [PASSWORD], "base_url": self.base_url() })
+        json!({ "account_sid": ACCOUNT, "auth_token": PASSWORD, "base_url": self.base_url() })
     }
 }
 

@@ -96,7 +96,9 @@ fn a_providers_name_stands_in_its_folder_and_in_the_lists() {
             "crates/providers/src/twilio/",
             // The lists of providers: of their modules, webhooks, number APIs and secrets.
             "crates/providers/src/lib.rs",
+            "crates/providers/src/parts.rs",
             "crates/providers/src/providers.rs",
+            "crates/providers/src/rental_secret.rs",
             "crates/providers/src/secret.rs",
             // The enum that pools name.
             "crates/masking/src/pool.rs",

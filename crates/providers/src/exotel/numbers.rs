@@ -62,7 +62,7 @@ impl Api {
                 client,
                 base: account.base_url.clone(),
                 user: account.api_key.clone(),
-                passwords: vec![account.api_token.clone()],
+                password: account.api_token.clone(),
                 code_at: "/RestException/Code",
             },
             account_sid: account.sid.clone(),

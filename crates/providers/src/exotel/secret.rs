@@ -1,5 +1,6 @@
-//! Exotel's part of the provider secret: `{"webhook_tokens":["…"],"country":"IN",
-//! "account_sid":"…","api_key":"…","api_token":"…","subdomain":"…","app_id":"…"}`.
+//! Exotel's parts of the secrets: `{"webhook_tokens":["…"],"country":"IN"}` in the provider
+//! secret, and `{"account_sid":"…","api_key":"…","api_token":"…","subdomain":"…",
+//! "app_id":"…","country":"IN"}` in the rental secret.
 
 use std::fmt;
 
@@ -8,20 +9,19 @@ use reqwest::Url;
 
 use super::country::Country;
 use crate::credential::{Credential, Tokens};
-use crate::fields::{Fields, base_url, filled, is_absent, or_last, part, tokens, url, word};
+use crate::fields::{Fields, base_url, filled, is_absent, part, tokens, url, word};
 use crate::route::Route;
 
 /// The route that the path tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("GET /calls/exotel/{token}");
 
-/// The contents of the secret for Exotel. An error in one field does not affect the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// How Exotel's webhook is recognised and read.
-    pub webhook: Option<Applet>,
-    /// The account that rents numbers.
-    pub account: Option<Account>,
-}
+/// The name of the part in both secrets.
+pub(crate) const PART: &str = "exotel";
+/// The fields of the part of the provider secret.
+pub(crate) const WEBHOOK_FIELDS: &[&str] = &["webhook_tokens", "country"];
+/// The fields of the part of the rental secret.
+pub(crate) const ACCOUNT_FIELDS: &[&str] =
+    &["account_sid", "api_key", "api_token", "subdomain", "app_id", "country", "base_url"];
 
 /// The tokens of the applet's requests, and the country of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,37 +61,34 @@ impl fmt::Debug for Account {
     }
 }
 
-impl Credentials {
-    pub(crate) fn read(fields: &Fields, last: &Self, problems: &mut Vec<Invalid>) -> Self {
-        let webhook = part(fields, "exotel", applet);
-        let account = part(fields, "exotel", account);
-        Self {
-            webhook: or_last(webhook, last.webhook.as_ref(), problems),
-            account: or_last(account, last.account.as_ref(), problems),
+/// Reads how Exotel's webhook is recognised and read, from the provider secret.
+pub(crate) fn webhook(
+    secret: &Fields,
+    problems: &mut Vec<Invalid>,
+) -> Result<Option<Applet>, Invalid> {
+    let tokens = tokens(secret, PART, "webhook_tokens", ROUTE, problems)?;
+    let Some(tokens) = tokens else { return Ok(None) };
+    part(secret, PART, |part| Ok(Some(Applet { tokens, country: country(part)? })))
+}
+
+/// Reads the account from the rental secret.
+pub(crate) fn account(secret: &Fields) -> Result<Option<Account>, Invalid> {
+    part(secret, PART, |part| {
+        if is_absent(part, &["account_sid", "api_key", "api_token", "subdomain", "app_id"]) {
+            return Ok(None);
         }
-    }
-}
-
-fn applet(part: &Fields) -> Result<Option<Applet>, Invalid> {
-    let Some(tokens) = tokens(part, "webhook_tokens")? else { return Ok(None) };
-    Ok(Some(Applet { tokens, country: country(part)? }))
-}
-
-fn account(part: &Fields) -> Result<Option<Account>, Invalid> {
-    if is_absent(part, &["account_sid", "api_key", "api_token", "subdomain", "app_id"]) {
-        return Ok(None);
-    }
-    Ok(Some(Account {
-        sid: word(part, "account_sid")?,
-        api_key: filled(part, "api_key")?.to_owned(),
-        api_token: Credential::new(filled(part, "api_token")?),
-        app_id: word(part, "app_id")?,
-        country: country(part)?,
-        base_url: match base_url(part)? {
-            Some(url) => url,
-            None => host(part, "subdomain")?,
-        },
-    }))
+        Ok(Some(Account {
+            sid: word(part, "account_sid")?,
+            api_key: filled(part, "api_key")?.to_owned(),
+            api_token: Credential::new(filled(part, "api_token")?),
+            app_id: word(part, "app_id")?,
+            country: country(part)?,
+            base_url: match base_url(part)? {
+                Some(url) => url,
+                None => host(part, "subdomain")?,
+            },
+        }))
+    })
 }
 
 fn country(part: &Fields) -> Result<Country, Invalid> {
@@ -115,12 +112,10 @@ mod tests {
 
     use super::*;
 
-    fn read(account: &serde_json::Value) -> (Credentials, Vec<String>) {
-        let text = json!({ "exotel": account }).to_string();
-        let fields = masking::field::object(&text, "provider secret").unwrap();
-        let mut problems = Vec::new();
-        let read = Credentials::read(&fields, &Credentials::default(), &mut problems);
-        (read, problems.iter().map(ToString::to_string).collect())
+    fn read(part: &serde_json::Value) -> Result<Option<Account>, String> {
+        let text = json!({ "exotel": part }).to_string();
+        let fields = masking::field::object(&text, "rental secret").unwrap();
+        account(&fields).map_err(|invalid| invalid.to_string())
     }
 
     #[test]
@@ -140,18 +135,16 @@ mod tests {
                 "country": "IN",
             });
             part[name] = value.into();
-            let (read, problems) = read(&part);
-            let url = read.account.as_ref().map(|account| account.base_url.as_str());
-            assert_eq!(url.ok_or(problems.join(" ").as_str()), expected);
+            let read = read(&part).map(|account| account.unwrap().base_url.to_string());
+            assert_eq!(read.as_deref().map_err(String::as_str), expected);
         }
     }
 
     #[test]
     fn one_field_of_an_account_requires_all_of_them() {
         for field in ["account_sid", "api_key", "api_token", "subdomain", "app_id"] {
-            let (read, problems) = read(&json!({ field: "x" }));
-            assert_eq!((read.account, problems.len()), (None, 1), "{field}");
+            assert!(read(&json!({ field: "x" })).is_err(), "{field}");
         }
-        assert_eq!(read(&json!({ "country": "IN" })), (Credentials::default(), vec![]));
+        assert_eq!(read(&json!({ "country": "IN" })), Ok(None));
     }
 }

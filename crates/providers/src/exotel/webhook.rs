@@ -32,7 +32,7 @@ impl Webhook for Exotel {
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
         let token = ROUTE.parameter(request.path).ok_or(Refusal::Unsigned)?;
-        let applet = secret.exotel.webhook.as_ref().ok_or(Refusal::Off)?;
+        let applet = secret.exotel.as_ref().ok_or(Refusal::Off)?;
         if !applet.tokens.matches_any(token) {
             return Err(Refusal::Mismatch);
         }
@@ -175,16 +175,16 @@ mod tests {
 
     #[test]
     fn only_the_token_in_the_path_admits_a_request() {
-        let on = r#"{"exotel":{"country":"IN","webhook_tokens":["token-1","token-2"]}}"#;
+        let on = r#"{"exotel":{"country":"IN","webhook_tokens":["path-token-no-1-a","path-token-no-2-a"]}}"#;
         let (on, off) = (ProviderSecret::parse(on).0, ProviderSecret::default());
         for (secret, path, refusal) in [
-            (&on, "/calls/exotel/token-1", None),
-            (&on, "/calls/exotel/token-2", None),
-            (&on, "/calls/exotel/token-3", Some(Refusal::Mismatch)),
-            (&on, "/calls/exotel/token-1/", Some(Refusal::Mismatch)),
+            (&on, "/calls/exotel/path-token-no-1-a", None),
+            (&on, "/calls/exotel/path-token-no-2-a", None),
+            (&on, "/calls/exotel/path-token-no-3-a", Some(Refusal::Mismatch)),
+            (&on, "/calls/exotel/path-token-no-1-a/", Some(Refusal::Mismatch)),
             (&on, "/calls/exotel/", Some(Refusal::Mismatch)),
             (&on, "/calls", Some(Refusal::Unsigned)),
-            (&off, "/calls/exotel/token-1", Some(Refusal::Off)),
+            (&off, "/calls/exotel/path-token-no-1-a", Some(Refusal::Off)),
         ] {
             let headers = HeaderMap::new();
             let request = Request { url: "", path, query: CALL, headers: &headers, body: b"" };

@@ -3,22 +3,20 @@
 use masking::Invalid;
 
 use crate::credential::Tokens;
-use crate::fields::{Fields, or_last, part, tokens};
+use crate::fields::{Fields, tokens};
 use crate::route::Route;
 
 /// The route that the bearer tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("POST /calls/resolve");
+/// The name of the part.
+pub(crate) const PART: &str = "resolve";
+/// The fields of the part.
+pub(crate) const WEBHOOK_FIELDS: &[&str] = &["tokens"];
 
-/// The contents of the secret for switches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// The bearer tokens.
-    pub tokens: Option<Tokens>,
-}
-
-impl Credentials {
-    pub(crate) fn read(fields: &Fields, last: &Self, problems: &mut Vec<Invalid>) -> Self {
-        let read = part(fields, "resolve", |part| tokens(part, "tokens"));
-        Self { tokens: or_last(read, last.tokens.as_ref(), problems) }
-    }
+/// Reads the bearer tokens from the provider secret.
+pub(crate) fn webhook(
+    secret: &Fields,
+    problems: &mut Vec<Invalid>,
+) -> Result<Option<Tokens>, Invalid> {
+    tokens(secret, PART, "tokens", ROUTE, problems)
 }

@@ -27,7 +27,7 @@ impl Webhook for Switch {
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
         let token = bearer_token(request).ok_or(Refusal::Unsigned)?;
-        let tokens = secret.switch.tokens.as_ref().ok_or(Refusal::Off)?;
+        let tokens = secret.switch.as_ref().ok_or(Refusal::Off)?;
         if !tokens.matches_any(token) {
             return Err(Refusal::Mismatch);
         }
@@ -101,7 +101,7 @@ mod tests {
     const BODY: &str = r#"{"caller":"+6281211112222","called":"+622150001","call_id":"b2-7f3a"}"#;
 
     fn admit(authorization: Option<&str>, body: &str) -> Result<Question, Refusal> {
-        let (secret, _) = ProviderSecret::parse(r#"{"resolve":{"tokens":["token-1"]}}"#);
+        let (secret, _) = ProviderSecret::parse(r#"{"resolve":{"tokens":["bearer-token-no-1"]}}"#);
         let mut headers = HeaderMap::new();
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.parse().unwrap());
@@ -113,13 +113,17 @@ mod tests {
 
     #[test]
     fn only_a_bearer_token_admits_a_request() {
-        for right in ["Bearer token-1", "bearer token-1", "BEARER  token-1 "] {
+        for right in
+            ["Bearer bearer-token-no-1", "bearer bearer-token-no-1", "BEARER  bearer-token-no-1 "]
+        {
             assert!(admit(Some(right), BODY).is_ok(), "{right}");
         }
-        for wrong in ["Bearer token-2", "Bearer ", "Bearer token-1 token-1"] {
+        for wrong in
+            ["Bearer bearer-token-no-2", "Bearer ", "Bearer bearer-token-no-1 bearer-token-no-1"]
+        {
             assert_eq!(admit(Some(wrong), BODY), Err(Refusal::Mismatch), "{wrong}");
         }
-        for none in ["", "token-1", "Bearer", "Basic token-1"] {
+        for none in ["", "bearer-token-no-1", "Bearer", "Basic bearer-token-no-1"] {
             assert_eq!(admit(Some(none), BODY), Err(Refusal::Unsigned), "{none}");
         }
         assert_eq!(admit(None, BODY), Err(Refusal::Unsigned));

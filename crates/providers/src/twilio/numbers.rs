@@ -26,6 +26,7 @@ const PAGE_SIZE: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     http: Http,
+    account_sid: String,
 }
 
 #[derive(Deserialize)]
@@ -69,15 +70,16 @@ impl Api {
             http: Http {
                 client,
                 base: account.base_url.clone(),
-                user: account.sid.clone(),
-                passwords: account.auth_tokens.iter().cloned().collect(),
+                user: account.user.clone(),
+                password: account.password.clone(),
                 code_at: "/code",
             },
+            account_sid: account.sid.clone(),
         }
     }
 
     fn incoming(&self, query: &[(&str, &str)]) -> Url {
-        let path = ["2010-04-01", "Accounts", &self.http.user, "IncomingPhoneNumbers.json"];
+        let path = ["2010-04-01", "Accounts", &self.account_sid, "IncomingPhoneNumbers.json"];
         self.http.url(&path, query)
     }
 
@@ -148,7 +150,7 @@ impl NumberApi for Api {
         };
         let size = limit.clamp(1, PAGE_SIZE).to_string();
         let url = self.http.url(
-            &["2010-04-01", "Accounts", &self.http.user, "AvailablePhoneNumbers", country, kind],
+            &["2010-04-01", "Accounts", &self.account_sid, "AvailablePhoneNumbers", country, kind],
             &[("VoiceEnabled", "true"), ("PageSize", &size)],
         );
         let found: Available = self.http.get(&url, deadline).await.map_err(ApiError::at(SEARCH))?;

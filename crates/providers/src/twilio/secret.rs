@@ -1,60 +1,78 @@
-//! Twilio's part of the provider secret:
-//! `{"auth_tokens":["…"],"account_sid":"AC…","base_url":"…"}`.
+//! Twilio's parts of the secrets: `{"auth_tokens":["…"]}` in the provider secret, and
+//! `{"account_sid":"AC…","api_key":"SK…","api_secret":"…"}` in the rental secret, where
+//! `auth_token` may stand in place of `api_key` and `api_secret`.
+
+use std::fmt;
 
 use masking::Invalid;
 use reqwest::Url;
 
-use crate::credential::Tokens;
-use crate::fields::{Fields, base_url, is_absent, missing, or_last, part, tokens, url, word};
+use crate::credential::{Credential, Tokens};
+use crate::fields::{Fields, base_url, filled, is_absent, missing, part, tokens, url, word};
 use crate::route::Route;
 
 /// The route that the auth tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("POST /calls/twilio");
+/// The name of the part in both secrets.
+pub(crate) const PART: &str = "twilio";
+/// The fields of the part of the provider secret.
+pub(crate) const WEBHOOK_FIELDS: &[&str] = &["auth_tokens"];
+/// The fields of the part of the rental secret.
+pub(crate) const ACCOUNT_FIELDS: &[&str] =
+    &["account_sid", "api_key", "api_secret", "auth_token", "base_url"];
 
 /// The address of Twilio's API.
 const API: &str = "https://api.twilio.com";
 
-/// The contents of the secret for Twilio. An error in one field does not affect the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// The tokens with which Twilio signs its webhook.
-    pub webhook: Option<Tokens>,
-    /// The account that rents numbers.
-    pub account: Option<Account>,
-}
-
 /// The account that rents numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// The account's id, `AC…`.
     pub(crate) sid: String,
-    /// The account's tokens. A request tries them in turn, so that they can be rotated.
-    pub(crate) auth_tokens: Tokens,
+    /// The user name of the API: the API key, or the account's id.
+    pub(crate) user: String,
+    /// The password of the API.
+    pub(crate) password: Credential,
     /// The address of the API.
     pub(crate) base_url: Url,
 }
 
-impl Credentials {
-    pub(crate) fn read(fields: &Fields, last: &Self, problems: &mut Vec<Invalid>) -> Self {
-        let webhook = part(fields, "twilio", |part| tokens(part, "auth_tokens"));
-        let account = part(fields, "twilio", account);
-        Self {
-            webhook: or_last(webhook, last.webhook.as_ref(), problems),
-            account: or_last(account, last.account.as_ref(), problems),
-        }
+/// Hides the user too, which is half of the credentials.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("sid", &self.sid)
+            .field("base_url", &self.base_url.as_str())
+            .finish_non_exhaustive()
     }
 }
 
-fn account(part: &Fields) -> Result<Option<Account>, Invalid> {
-    if is_absent(part, &["account_sid"]) {
-        return Ok(None);
-    }
-    Ok(Some(Account {
-        sid: word(part, "account_sid")?,
-        auth_tokens: tokens(part, "auth_tokens")?.ok_or_else(|| missing("auth_tokens"))?,
-        base_url: match base_url(part)? {
+/// Reads the tokens with which Twilio signs its webhook, from the provider secret.
+pub(crate) fn webhook(
+    secret: &Fields,
+    problems: &mut Vec<Invalid>,
+) -> Result<Option<Tokens>, Invalid> {
+    tokens(secret, PART, "auth_tokens", ROUTE, problems)
+}
+
+/// Reads the account from the rental secret.
+pub(crate) fn account(secret: &Fields) -> Result<Option<Account>, Invalid> {
+    part(secret, PART, |part| {
+        if is_absent(part, &["account_sid", "api_key", "api_secret", "auth_token"]) {
+            return Ok(None);
+        }
+        let sid = word(part, "account_sid")?;
+        let (user, password) = if !is_absent(part, &["api_key", "api_secret"]) {
+            (filled(part, "api_key")?.to_owned(), filled(part, "api_secret")?)
+        } else if !is_absent(part, &["auth_token"]) {
+            (sid.clone(), filled(part, "auth_token")?)
+        } else {
+            return Err(missing("api_key"));
+        };
+        let base_url = match base_url(part)? {
             Some(url) => url,
             None => url(API, "base_url")?,
-        },
-    }))
+        };
+        Ok(Some(Account { sid, user, password: Credential::new(password), base_url }))
+    })
 }

@@ -45,7 +45,7 @@ impl Webhook for Twilio {
         if !content_type.starts_with("application/x-www-form-urlencoded") {
             return Err(Refusal::Unreadable(Invalid::new("body", "must be a form")));
         }
-        let auth_tokens = secret.twilio.webhook.as_ref().ok_or(Refusal::Off)?;
+        let auth_tokens = secret.twilio.as_ref().ok_or(Refusal::Off)?;
         if !is_signed(auth_tokens, request.url, request.body, signature) {
             return Err(Refusal::Mismatch);
         }
