@@ -244,3 +244,43 @@ async fn a_first_call_waits_for_both_secrets_at_once() {
     assert_eq!(world.when_called(CUSTOMER, "+622150001").await.0, 200);
     assert_eq!(begun.elapsed().as_secs(), 1, "and not for one after the other");
 }
+
+const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+
+/// The lines of a resource of the template.
+fn resource(name: &str) -> &'static str {
+    let (_, rest) = TEMPLATE.split_once(&format!("\n  {name}:\n")).unwrap();
+    rest.split("\n\n").next().unwrap()
+}
+
+#[test]
+fn each_route_has_a_limit_of_its_own_and_all_of_them_together_stay_below_the_stages() {
+    let number = |text: &str| text.trim().parse::<u64>().unwrap();
+    let stage = TEMPLATE.split_once("DefaultRouteSettings:").unwrap().1;
+    let total = number(stage.split_once("ThrottlingRateLimit:").unwrap().1.lines().next().unwrap());
+    let limits = providers::WEBHOOKS.map(|webhook| {
+        let key = format!("\"{}\": {{ ThrottlingRateLimit:", webhook.route().as_str());
+        let settings = TEMPLATE.split_once(&key).expect("the route is limited").1;
+        number(settings.split(',').next().unwrap())
+    });
+    assert!(limits.iter().sum::<u64>() < total, "{limits:?} of {total}");
+}
+
+#[test]
+fn the_stage_is_made_after_the_routes_and_these_one_after_the_other() {
+    for (later, earlier) in [
+        ("TwilioRoute", "ResolveRoute"),
+        ("ExotelRoute", "TwilioRoute"),
+        ("ApiStage", "ExotelRoute"),
+    ] {
+        assert!(resource(later).contains(&format!("    DependsOn: {earlier}\n")), "{later}");
+    }
+}
+
+#[test]
+fn only_the_function_that_buys_may_read_the_rental_secret() {
+    assert!(!resource("ResolveCallRole").contains("RentalSecret"));
+    assert!(resource("RefillPoolRole").contains("RentalSecret"));
+    assert!(!resource("RefillPoolRole").contains("ProviderSecret"));
+    assert_eq!(TEMPLATE.matches("!GetAtt RentalSecret.Id").count(), 3, "role, variable, output");
+}

@@ -337,3 +337,31 @@ async fn a_body_of_twilio_that_is_no_form_is_not_readable() {
     request["headers"]["content-type"] = "application/json".into();
     assert_eq!(world.when_requested(&request).await.0, 400);
 }
+
+#[tokio::test]
+async fn a_call_rings_and_lasts_as_long_as_the_stack_says() {
+    let (mut world, _, agent_number) = world_with_an_order().await;
+    world.given_variables(&[("RING_SECONDS", "12"), ("MAX_CALL_SECONDS", "900")]);
+    let (_, twiml) = world.when_twilio_calls(&form(CUSTOMER, &agent_number)).await;
+    assert!(twiml.contains(r#" timeout="12" timeLimit="900" "#), "{twiml}");
+    let called = agent_number.replace("+62", "0");
+    let (_, answer) = world.when_exotel_calls(EXOTEL_TOKEN, &query("081211112222", &called)).await;
+    let seconds = (&answer["max_ringing_duration"], &answer["max_conversation_duration"]);
+    assert_eq!(seconds, (&json!(12), &json!(900)));
+}
+
+#[tokio::test]
+async fn a_caller_hears_the_sentences_of_the_stack() {
+    let mut world = World::without_tables();
+    let sentences = json!({
+        "not_connected": {"say": "Nomor <ini> tidak aktif & \"mati\".", "language": "id-ID"},
+        "try_again": {"play": "https://example.com/again.mp3?a=1&b=2"},
+    });
+    world.given_variables(&[("SENTENCES", &sentences.to_string())]);
+    let (_, twiml) = world.when_twilio_calls(&form("anonymous", "+622150001")).await;
+    let words = "Nomor &lt;ini&gt; tidak aktif &amp; &quot;mati&quot;.";
+    let heard = format!(r#"<Say language="id-ID">{words}</Say><Hangup/>"#);
+    assert!(twiml.contains(&heard), "{twiml}");
+    let (_, twiml) = world.when_twilio_calls(&form(CUSTOMER, "+622150001")).await;
+    assert!(twiml.contains("<Play>https://example.com/again.mp3?a=1&amp;b=2</Play>"), "{twiml}");
+}

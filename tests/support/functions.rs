@@ -87,9 +87,20 @@ pub struct Functions {
 impl Functions {
     /// New functions, as after a deployment.
     pub fn on(clients: &Clients, pools: &Value, clock: &Clock) -> Self {
+        Self::with(clients, pools, clock, &[])
+    }
+
+    /// The same, with more variables in their environment.
+    pub fn with(
+        clients: &Clients,
+        pools: &Value,
+        clock: &Clock,
+        more: &[(&'static str, &str)],
+    ) -> Self {
         let Clients { dynamodb, sqs, secrets } = clients.clone();
         let of = |queue| {
-            let variables = variables(queue, pools);
+            let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            let variables: Vec<_> = variables(queue, pools).into_iter().chain(more).collect();
             move |name: &str| {
                 let variable = variables.iter().find(|variable| variable.0 == name);
                 variable.map(|variable| variable.1.clone())

@@ -166,6 +166,12 @@ impl World {
         self.functions = Functions::on(&self.clients, pools, &self.clock);
     }
 
+    /// Deploys the functions with these variables beside the others, on the same tables.
+    pub fn given_variables(&mut self, variables: &[(&'static str, &str)]) {
+        let pools = json!([{"id": "id-jkt", "min_free": 0, "shards": 2}]);
+        self.functions = Functions::with(&self.clients, &pools, &self.clock, variables);
+    }
+
     /// Imports into a pool the numbers `+62215` followed by these five digits.
     pub async fn given_numbers(&self, pool: &str, numbers: impl IntoIterator<Item = u32>) {
         let numbers: Vec<String> = numbers.into_iter().map(number).collect();

@@ -23,6 +23,7 @@
 //! [`answer`] decides it from the route's row.
 
 mod call;
+mod call_settings;
 pub mod field;
 mod order;
 mod phone;
@@ -31,6 +32,7 @@ mod pool;
 mod time;
 
 pub use self::call::{Answer, CallingParty, Reason, Route, answer};
+pub use self::call_settings::{CallSettings, Sentence, Sentences};
 pub use self::field::Invalid;
 pub use self::order::announcement::{Announcement, ParticipantNumber, ReleaseReason};
 pub use self::order::attempt::{Attempt, Outcome, Task};

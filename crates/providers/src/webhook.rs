@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 use http::header::{AsHeaderName, HeaderMap};
-use masking::{Answer, Invalid};
+use masking::{Answer, CallSettings, Invalid};
 
 use crate::question::Question;
 use crate::route::Route;
@@ -23,8 +23,10 @@ pub trait Webhook: fmt::Debug + Sync {
     /// [`Refusal`] says what the request lacks.
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal>;
 
-    /// Writes an answer in the provider's own form.
-    fn answer(&self, answer: &Answer) -> Reply;
+    /// Writes an answer in the provider's own form. `settings` says how to connect, and
+    /// what a caller hears who is not connected; a provider without a field for one of
+    /// them leaves it out.
+    fn answer(&self, answer: &Answer, settings: &CallSettings) -> Reply;
 }
 
 /// An HTTP request as it was received.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use lambda_support::{CachedSecret, Chain, Clock};
-use masking::{Answer, Number, Phone, PhoneHashKey, Reason, Timestamp, answer};
+use masking::{Answer, CallSettings, Number, Phone, PhoneHashKey, Reason, Timestamp, answer};
 use masking_store::Routes;
 use providers::{ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
@@ -24,6 +24,8 @@ pub struct ResolveCall {
     /// The credentials of the providers that may ask.
     providers: CachedSecret<Arc<ProviderSecret>>,
     public_base_url: Option<String>,
+    /// How calls are connected, and what callers hear.
+    calls: CallSettings,
     clock: Clock,
 }
 
@@ -56,6 +58,7 @@ impl ResolveCall {
                 Ok(ProviderSecret::read(last, text))
             }),
             public_base_url: settings.public_base_url,
+            calls: settings.calls,
             clock,
         }
     }
@@ -100,7 +103,7 @@ impl ResolveCall {
             None => Answer::Reject(Reason::Unavailable),
         };
         log(&answer, question.as_ref());
-        webhook.answer(&answer)
+        webhook.answer(&answer, &self.calls)
     }
 
     /// Authenticates a request by the secret that is kept, and reads its question. If that

@@ -112,7 +112,9 @@ fn twilio_result(twiml: &str) -> Result<CallResult> {
     let connects = between("callerId=\"", "\"").zip(between("<Number>", "</Number>"));
     let (heard, verbs) = match (connects, between("<Say>", "</Say>")) {
         (Some((shown, phone)), None) => {
-            let dial = format!("<Dial callerId=\"{shown}\" answerOnBridge=\"true\">");
+            let dial = format!(
+                "<Dial callerId=\"{shown}\" timeout=\"20\" timeLimit=\"3600\" answerOnBridge=\"true\">"
+            );
             let verbs = format!("{dial}<Number>{phone}</Number></Dial>");
             (CallResult::Rings { phone, shown }, verbs)
         }

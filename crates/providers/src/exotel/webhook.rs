@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use masking::{Answer, CallingParty, Number, Phone};
+use masking::{Answer, CallSettings, CallingParty, Number, Phone};
 use serde_json::{Value, json};
 
 use super::country::Country;
@@ -21,9 +21,6 @@ use crate::webhook::{Refusal, Reply, Request, Webhook};
 /// The Connect applet.
 #[derive(Debug)]
 pub(crate) struct Exotel;
-
-/// How long the phone rings, in seconds.
-const RING_SECONDS: u64 = 30;
 
 impl Webhook for Exotel {
     fn route(&self) -> Route {
@@ -39,12 +36,14 @@ impl Webhook for Exotel {
         Ok(question(request.query, applet.country))
     }
 
-    fn answer(&self, answer: &Answer) -> Reply {
+    fn answer(&self, answer: &Answer, settings: &CallSettings) -> Reply {
         let body = match answer {
-            Answer::Connect { connect_to, shown_number, .. } => connect(connect_to, shown_number),
+            Answer::Connect { connect_to, shown_number, .. } => {
+                connect(connect_to, shown_number, settings)
+            }
             // The flow then takes its transition "We didn't dial anyone", where the
             // operator has put a greeting.
-            Answer::Reject(_) => ring(&[]),
+            Answer::Reject(_) => ring(&[], settings),
         };
         Reply::ok("application/json", body.to_string())
     }
@@ -79,8 +78,8 @@ fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
 
 /// The answer that rings a phone and shows it a number. It always names the number to
 /// show.
-fn connect(connect_to: &Phone, shown_number: &Number) -> Value {
-    let mut answer = ring(&[connect_to.reveal()]);
+fn connect(connect_to: &Phone, shown_number: &Number, settings: &CallSettings) -> Value {
+    let mut answer = ring(&[connect_to.reveal()], settings);
     if let Value::Object(fields) = &mut answer {
         fields.insert("outgoing_phone_number".to_owned(), json!(shown_number.as_str()));
     }
@@ -90,12 +89,13 @@ fn connect(connect_to: &Phone, shown_number: &Number) -> Value {
 /// The answer that rings these phones, once: asking again after an attempt would get the
 /// same answer. Exotel does not document which keys are required; these are the ones
 /// that integrations send.
-fn ring(numbers: &[&str]) -> Value {
+fn ring(numbers: &[&str], settings: &CallSettings) -> Value {
     json!({
         "fetch_after_attempt": false,
         "destination": { "numbers": numbers },
         "record": false,
-        "max_ringing_duration": RING_SECONDS,
+        "max_ringing_duration": settings.ring_seconds,
+        "max_conversation_duration": settings.max_call_seconds,
         "music_on_hold": { "type": "operator_tone" },
         "parallel_ringing": { "activate": false, "max_parallel_attempts": 1 },
     })
@@ -196,7 +196,9 @@ mod tests {
 
     #[track_caller]
     fn json_of(answer: &Answer) -> Value {
-        let reply = Exotel.answer(answer);
+        let settings =
+            CallSettings { ring_seconds: 25, max_call_seconds: 600, ..CallSettings::default() };
+        let reply = Exotel.answer(answer, &settings);
         assert_eq!((reply.status.as_u16(), reply.content_type), (200, "application/json"));
         serde_json::from_str(&reply.body).unwrap()
     }
@@ -213,7 +215,8 @@ mod tests {
         assert_eq!(answer["outgoing_phone_number"], "+918000000002");
         assert_eq!(answer["fetch_after_attempt"], false);
         assert_eq!(answer["record"], false);
-        assert_eq!(answer["max_ringing_duration"], 30);
+        assert_eq!(answer["max_ringing_duration"], 25);
+        assert_eq!(answer["max_conversation_duration"], 600);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use masking::{Answer, CallingParty, Invalid, NotE164, Number, Reason, field};
+use masking::{Answer, CallSettings, CallingParty, Invalid, NotE164, Number, Reason, field};
 use serde_json::json;
 
 use super::secret::ROUTE;
@@ -34,7 +34,7 @@ impl Webhook for Switch {
         question(request.body).map_err(Refusal::Unreadable)
     }
 
-    fn answer(&self, answer: &Answer) -> Reply {
+    fn answer(&self, answer: &Answer, _: &CallSettings) -> Reply {
         let (status, body) = match answer {
             Answer::Connect { connect_to, shown_number, order_id, expires_at } => (
                 StatusCode::OK,
@@ -175,12 +175,13 @@ mod tests {
 
     #[test]
     fn the_answer_says_whom_to_connect_or_why_to_reject() {
-        let connect = Switch.answer(&Answer::Connect {
+        let answer = Answer::Connect {
             connect_to: "+6281333334444".parse().unwrap(),
             shown_number: "+622150001".parse().unwrap(),
             order_id: "o-1".to_owned(),
             expires_at: Timestamp::from_seconds(0),
-        });
+        };
+        let connect = Switch.answer(&answer, &CallSettings::default());
         let body: serde_json::Value = serde_json::from_str(&connect.body).unwrap();
         let expected = json!({
             "decision": "connect", "connect_to": "+6281333334444", "caller_id": "+622150001",
@@ -193,7 +194,7 @@ mod tests {
             (Reason::CallerHidden, 200),
             (Reason::Unavailable, 503),
         ] {
-            let reply = Switch.answer(&Answer::Reject(reason));
+            let reply = Switch.answer(&Answer::Reject(reason), &CallSettings::default());
             let body = format!(r#"{{"decision":"reject","reason":"{}"}}"#, reason.as_str());
             assert_eq!((reply.status.as_u16(), reply.body), (status, body));
         }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::CONTENT_TYPE;
-use masking::{Answer, CallingParty, Invalid, Number, Phone, Reason};
+use masking::{Answer, CallSettings, CallingParty, Invalid, Number, Phone, Reason, Sentence};
 use sha1::Sha1;
 
 use super::secret::ROUTE;
@@ -52,14 +52,14 @@ impl Webhook for Twilio {
         Ok(question(request.body))
     }
 
-    fn answer(&self, answer: &Answer) -> Reply {
+    fn answer(&self, answer: &Answer, settings: &CallSettings) -> Reply {
         let twiml = match answer {
-            Answer::Connect { connect_to, shown_number, .. } => connect(connect_to, shown_number),
-            Answer::Reject(Reason::Unavailable) => {
-                say("Your call can not be connected at the moment. Please try again in a minute.")
+            Answer::Connect { connect_to, shown_number, .. } => {
+                connect(connect_to, shown_number, settings)
             }
+            Answer::Reject(Reason::Unavailable) => hang_up(&settings.sentences.try_again),
             // The caller does not learn the reason.
-            Answer::Reject(_) => say("This number can not be reached from your phone."),
+            Answer::Reject(_) => hang_up(&settings.sentences.not_connected),
         };
         Reply::ok("text/xml; charset=utf-8", twiml)
     }
@@ -132,16 +132,39 @@ fn question(body: &[u8]) -> Question {
 ///
 /// It always names the number to show: without it, Twilio would show the caller's own.
 /// `answerOnBridge` leaves the caller's call unanswered until the phone is picked up.
-fn connect(connect_to: &Phone, shown_number: &Number) -> String {
-    // Both are `+` and digits: nothing to escape.
+fn connect(connect_to: &Phone, shown_number: &Number, settings: &CallSettings) -> String {
+    let CallSettings { ring_seconds, max_call_seconds, .. } = settings;
+    let connect_to = connect_to.reveal();
+    // The numbers are `+` and digits: nothing to escape.
     respond(&format!(
-        r#"<Dial callerId="{shown_number}" answerOnBridge="true"><Number>{}</Number></Dial>"#,
-        connect_to.reveal()
+        r#"<Dial callerId="{shown_number}" timeout="{ring_seconds}" timeLimit="{max_call_seconds}" answerOnBridge="true"><Number>{connect_to}</Number></Dial>"#,
     ))
 }
 
-fn say(sentence: &str) -> String {
-    respond(&format!("<Say>{sentence}</Say><Hangup/>"))
+/// The answer that says or plays a sentence and hangs up.
+fn hang_up(sentence: &Sentence) -> String {
+    let attribute = |name, value: &Option<String>| {
+        value.as_ref().map(|value| format!(r#" {name}="{}""#, escaped(value))).unwrap_or_default()
+    };
+    let verb = match sentence {
+        Sentence::Say { text, language, voice } => format!(
+            "<Say{}{}>{}</Say>",
+            attribute("language", language),
+            attribute("voice", voice),
+            escaped(text)
+        ),
+        Sentence::Play(url) => format!("<Play>{}</Play>", escaped(url)),
+    };
+    respond(&format!("{verb}<Hangup/>"))
+}
+
+/// A text as it is written in XML, between tags or in an attribute.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&apos;")
 }
 
 fn respond(verbs: &str) -> String {

@@ -219,17 +219,21 @@ fn an_unreadable_number_is_not_called_withheld() {
 
 #[test]
 fn a_connected_call_shows_the_virtual_number() {
-    let answer = Twilio.answer(&Answer::Connect {
+    let connect = Answer::Connect {
         connect_to: "+6281333334444".parse().unwrap(),
         shown_number: "+622150001".parse().unwrap(),
         order_id: "o-1".to_owned(),
         expires_at: Timestamp::from_seconds(0),
-    });
+    };
+    let settings =
+        CallSettings { ring_seconds: 25, max_call_seconds: 600, ..CallSettings::default() };
+    let answer = Twilio.answer(&connect, &settings);
     assert_eq!((answer.status.as_u16(), answer.content_type), (200, "text/xml; charset=utf-8"));
     assert_eq!(
         answer.body,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>\
-         <Dial callerId=\"+622150001\" answerOnBridge=\"true\"><Number>+6281333334444</Number></Dial>\
+         <Dial callerId=\"+622150001\" timeout=\"25\" timeLimit=\"600\" answerOnBridge=\"true\">\
+         <Number>+6281333334444</Number></Dial>\
          </Response>"
     );
 }
@@ -245,8 +249,25 @@ fn a_rejected_caller_hears_a_sentence() {
             "Your call can not be connected at the moment. Please try again in a minute.",
         ),
     ] {
-        let answer = Twilio.answer(&Answer::Reject(reason));
+        let answer = Twilio.answer(&Answer::Reject(reason), &CallSettings::default());
         let sentence = format!("<Response><Say>{words}</Say><Hangup/></Response>");
         assert!(answer.status == 200 && answer.body.ends_with(&sentence), "{}", answer.body);
     }
+}
+
+#[test]
+fn a_sentence_is_said_or_played_with_everything_escaped() {
+    let say = Sentence::Say {
+        text: "\"Tidak\" & <Hangup/> 'ada'".to_owned(),
+        language: Some("id-ID".to_owned()),
+        voice: Some("\"><Dial>".to_owned()),
+    };
+    assert_eq!(
+        hang_up(&say),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>\
+         <Say language=\"id-ID\" voice=\"&quot;&gt;&lt;Dial&gt;\">\
+         &quot;Tidak&quot; &amp; &lt;Hangup/&gt; &apos;ada&apos;</Say><Hangup/></Response>"
+    );
+    let play = hang_up(&Sentence::Play("https://example.com/a?b=1&c=2".to_owned()));
+    assert!(play.contains("<Play>https://example.com/a?b=1&amp;c=2</Play><Hangup/>"), "{play}");
 }
