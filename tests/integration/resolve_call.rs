@@ -312,6 +312,26 @@ async fn a_call_id_that_could_be_a_phone_is_not_logged() {
         assert_eq!(world.when_switch_asks(&body.to_string(), &authorization).await.0, 200);
         assert!(!world.log().contains(call_id), "{}", world.log());
     }
+    let ids = logged_call_ids(&world);
+    assert!(ids.len() == 3 && ids.iter().all(|id| id.starts_with("hash:")), "{ids:?}");
+    assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+}
+
+fn logged_call_ids(world: &World) -> Vec<String> {
+    let lines = world.log();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter_map(|line| line["fields"]["call.id"].as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn the_ids_of_common_switches_are_logged_as_they_are() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    let ids = ["1795555379.42", "pbx-1795555379.42", "0b6f3a52-1111-4222-8333-123456789012"];
+    for id in ids {
+        let body = json!({"caller": CUSTOMER, "called": agent_number, "call_id": id}).to_string();
+        world.when_switch_asks(&body, &format!("Bearer {SWITCH_TOKEN}")).await;
+    }
+    assert_eq!(logged_call_ids(&world), ids);
 }
 
 #[tokio::test]

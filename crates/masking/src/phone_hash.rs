@@ -49,6 +49,18 @@ impl PhoneHashKey {
         hash.update(phone.reveal().as_bytes());
         PhoneHash(URL_SAFE_NO_PAD.encode(hash.finalize().into_bytes()))
     }
+
+    /// A short hash of a text that may hold a phone, for the log. It shows that two texts
+    /// are the same, and is another one than the phone's hash in the tables.
+    pub fn fingerprint(&self, text: &str) -> String {
+        let mut hash = self.0.clone();
+        hash.update(b"fingerprint of ");
+        hash.update(text.as_bytes());
+        let mut hash = URL_SAFE_NO_PAD.encode(hash.finalize().into_bytes());
+        // 60 bits: two of a million calls have the same one in one of two million logs.
+        hash.truncate(10);
+        hash
+    }
 }
 
 impl fmt::Debug for PhoneHashKey {
@@ -84,6 +96,20 @@ mod tests {
         assert_eq!(one.hash(&phone).as_str().len(), 43);
         // printf %s +6281211112222 | openssl dgst -sha256 -hmac 00000000000000000000000000000000 -binary | basenc --base64url
         assert_eq!(one.hash(&phone).as_str(), "6Kc6hExEo9sfjLPuc3O9hvV7DpCCdBT9sUe-Nkne12Q");
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_the_text_and_the_key_and_is_not_the_hash_of_the_tables() {
+        let [one, other] = ["0", "1"].map(|digit| {
+            PhoneHashKey::parse(&format!(r#"{{"caller_key":"{}"}}"#, digit.repeat(32))).unwrap()
+        });
+        let text = "+6281211112222";
+        assert_eq!(one.fingerprint(text), one.fingerprint(text));
+        assert_ne!(one.fingerprint(text), one.fingerprint("+6281211112223"));
+        assert_ne!(one.fingerprint(text), other.fingerprint(text));
+        assert_eq!(one.fingerprint(text).len(), 10);
+        let in_tables = one.hash(&text.parse().unwrap());
+        assert!(!in_tables.as_str().starts_with(&one.fingerprint(text)));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! `secret.rs` and `rental_secret.rs` list the folders; the other files are what the folders share. The crate knows
 //! nothing of tables and orders.
 
+mod call_id;
 mod credential;
 mod exotel;
 mod fields;
@@ -30,6 +31,7 @@ mod switch;
 mod twilio;
 mod webhook;
 
+pub use self::call_id::CallId;
 pub use self::http::{ApiError, Problem, client};
 pub use self::providers::{NumberApi, WEBHOOKS, webhook};
 pub use self::question::{NoParties, Question};

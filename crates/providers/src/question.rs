@@ -2,14 +2,15 @@
 
 use masking::{CallingParty, Number, Phone};
 
+use crate::call_id::CallId;
+
 /// Who is calling, and which number was dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The caller and the dialled number, which together identify a route.
     pub parties: Result<(Phone, Number), NoParties>,
-    /// The provider's id of the call, for the log. `None` if it could be something else,
-    /// such as a phone.
-    pub call_id: Option<String>,
+    /// The provider's id of the call, for the log.
+    pub call_id: Option<CallId>,
 }
 
 /// Why a call has no caller and number to find a route by. The caller hears the same in
@@ -45,29 +46,6 @@ impl NoParties {
             (None, _) => Err(Self::CallerMalformed),
             (_, None) => Err(Self::CalledMalformed),
             (Some(CallingParty::Shown(caller)), Some(called)) => Ok((caller, called)),
-        }
-    }
-}
-
-/// Returns the text if it looks like a provider's call id: it is logged, and the log
-/// must never hold a phone. A phone begins with `+` or has at most 15 digits; the ids
-/// of Twilio and Exotel have at least 20 letters and digits.
-pub(crate) fn call_id(text: Option<&str>) -> Option<String> {
-    let valid = |id: &&str| {
-        (20..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    text.filter(valid).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_call_id_can_not_be_a_phone() {
-        assert!(call_id(Some("CA00000000000000000000000000000001")).is_some());
-        for text in ["", "+6281211112222", "6281211112222", "CA1 +6281211112222 0000000000"] {
-            assert_eq!(call_id(Some(text)), None, "{text}");
         }
     }
 }

@@ -9,7 +9,7 @@ use lambda_http::http::StatusCode;
 use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Answer, CallSettings, Number, Phone, PhoneHashKey, Reason, Timestamp, answer};
 use masking_store::Routes;
-use providers::{ProviderSecret, Question, Refusal, Reply, Webhook};
+use providers::{CallId, ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
 
 use crate::Settings;
@@ -98,11 +98,11 @@ impl ResolveCall {
             Err(refusal) => return refused(webhook, &refusal),
         };
         let answer = match question.as_ref().map(|question| &question.parties) {
-            Some(Ok((caller, called))) => self.answer(caller, called, caller_key).await,
+            Some(Ok((caller, called))) => self.answer(caller, called, caller_key.as_ref()).await,
             Some(Err(_)) => Answer::Reject(Reason::CallerHidden),
             None => Answer::Reject(Reason::Unavailable),
         };
-        log(&answer, question.as_ref());
+        log(&answer, question.as_ref(), caller_key.as_ref());
         webhook.answer(&answer, &self.calls)
     }
 
@@ -141,7 +141,7 @@ impl ResolveCall {
         &self,
         caller: &Phone,
         called: &Number,
-        caller_key: Option<PhoneHashKey>,
+        caller_key: Option<&PhoneHashKey>,
     ) -> Answer {
         let unavailable = Answer::Reject(Reason::Unavailable);
         let Some(caller_key) = caller_key else { return unavailable };
@@ -158,8 +158,14 @@ impl ResolveCall {
 }
 
 /// Logs the decision and the order, never who called whom.
-fn log(answer: &Answer, question: Option<&Question>) {
-    let call_id = question.and_then(|question| question.call_id.as_deref());
+fn log(answer: &Answer, question: Option<&Question>, caller_key: Option<&PhoneHashKey>) {
+    let call_id = match question.and_then(|question| question.call_id.as_ref()) {
+        Some(CallId::Plain(id)) => Some(id.clone()),
+        Some(CallId::PhoneLike(id)) => {
+            caller_key.map(|key| format!("hash:{}", key.fingerprint(id)))
+        }
+        None => None,
+    };
     match answer {
         Answer::Connect { order_id, .. } => {
             tracing::info!(call.id = call_id, order.id = %order_id, "connected a call");

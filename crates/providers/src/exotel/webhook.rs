@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::country::Country;
 use super::secret::ROUTE;
-use crate::question::{NoParties, Question, call_id};
+use crate::call_id::CallId;
+use crate::question::{NoParties, Question};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 use crate::webhook::{Refusal, Reply, Request, Webhook};
@@ -57,7 +58,7 @@ fn question(query: &str, country: Country) -> Question {
     let caller = calling_party(&text(["CallFrom", "From"]), country);
     let called = country.e164(&text(["CallTo", "To"])).and_then(|text| text.parse::<Number>().ok());
     let parties = NoParties::pair(caller, called);
-    Question { parties, call_id: call_id(value(query, "CallSid").as_deref()) }
+    Question { parties, call_id: value(query, "CallSid").as_deref().and_then(CallId::read) }
 }
 
 /// Reads the calling party: a word or an empty text of a caller who withheld the phone, or
@@ -126,8 +127,8 @@ mod tests {
     #[test]
     fn reads_caller_number_and_call() {
         check(CALL, "+919800000001", "+918000000002");
-        let call_id = ask(CALL).call_id;
-        assert_eq!(call_id.as_deref(), Some("9953aa22bb33cc44dd55ee66ff778899"));
+        let plain = CallId::Plain("9953aa22bb33cc44dd55ee66ff778899".to_owned());
+        assert_eq!(ask(CALL).call_id, Some(plain));
     }
 
     #[test]

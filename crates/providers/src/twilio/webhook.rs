@@ -16,8 +16,9 @@ use masking::{Answer, CallSettings, CallingParty, Invalid, Number, Phone, Reason
 use sha1::Sha1;
 
 use super::secret::ROUTE;
+use crate::call_id::CallId;
 use crate::credential::{Credential, Tokens};
-use crate::question::{NoParties, Question, call_id};
+use crate::question::{NoParties, Question};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 use crate::webhook::{Refusal, Reply, Request, Webhook};
@@ -125,7 +126,7 @@ fn question(body: &[u8]) -> Question {
     let caller = CallingParty::parse(&value("From").unwrap_or_default());
     let called = value("To").unwrap_or_default().parse::<Number>();
     let parties = NoParties::pair(caller.ok(), called.ok());
-    Question { parties, call_id: call_id(value("CallSid").as_deref()) }
+    Question { parties, call_id: value("CallSid").as_deref().and_then(CallId::read) }
 }
 
 /// The answer that rings a phone and shows it a number.
