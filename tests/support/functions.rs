@@ -135,10 +135,11 @@ impl Functions {
     /// deadline. Returns the ids of the messages that SQS must deliver again.
     pub async fn receive(&self, queue: Queue, batch: Value, time: Duration) -> BTreeSet<String> {
         let batch: SqsEvent = serde_json::from_value(batch).expect("an SQS event");
+        // Boxed, since the compiler follows nested futures only so deep.
         let response = match queue {
-            Queue::Assign => self.assign.handle(batch).await,
-            Queue::Release => self.release.handle(batch).await,
-            Queue::Refill => self.refill.handle(batch, Instant::now() + time).await,
+            Queue::Assign => Box::pin(self.assign.handle(batch)).await,
+            Queue::Release => Box::pin(self.release.handle(batch)).await,
+            Queue::Refill => Box::pin(self.refill.handle(batch, Instant::now() + time)).await,
         };
         response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
     }
@@ -150,7 +151,7 @@ impl Functions {
 
     /// The same with any text in place of the event.
     pub async fn call_raw(&self, event: &str) -> (u16, String) {
-        let response = self.resolve.handle(event).await;
+        let response = Box::pin(self.resolve.handle(event)).await;
         let status = u16::try_from(response.status_code).expect("a status");
         let body = response.body.as_deref().unwrap_or_default().to_vec();
         (status, String::from_utf8(body).expect("text"))

@@ -5,6 +5,7 @@ pub mod aws;
 pub mod clock;
 pub mod env;
 mod errors;
+pub mod log;
 mod secret;
 pub mod sqs;
 

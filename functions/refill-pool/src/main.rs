@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use lambda_support::{Clock, aws, clock, env};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_support::{Clock, aws, clock, env, log};
 use refill_pool::{RefillPool, Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    log::init(env::process);
     let settings = Settings::read(env::process)?;
     let aws = aws::config(Duration::from_secs(2), Duration::from_secs(10)).await;
     let function = RefillPool::new(

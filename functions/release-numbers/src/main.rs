@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use lambda_support::{Clock, aws, env};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_support::{Clock, aws, env, log};
 use release_numbers::{ReleaseNumbers, Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    log::init(env::process);
     let settings = Settings::read(env::process)?;
     let aws = aws::config(Duration::from_secs(1), Duration::from_secs(3)).await;
     let function = ReleaseNumbers::new(

@@ -4,14 +4,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lambda_http::lambda_runtime::run;
-use lambda_http::{Error, LambdaEvent, service_fn, tracing};
-use lambda_support::{Clock, aws, env};
+use lambda_http::{Error, LambdaEvent, service_fn};
+use lambda_support::{Clock, aws, env, log};
 use resolve_call::{ResolveCall, Settings};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    log::init(env::process);
     let settings = Settings::read(env::process)?;
     let aws = aws::config(Duration::from_millis(600), Duration::from_millis(1900)).await;
     let function = ResolveCall::new(
