@@ -4,12 +4,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{LazyLock, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use masking::{NumberType, Provider};
 use providers::{NumberApi, ProviderSecret};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
 
 static ANSWER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -20,7 +21,7 @@ static APIS: LazyLock<(Runtime, [NumberApi; 2])> = LazyLock::new(|| {
     let secret = r#"{"twilio":{"account_sid":"A","auth_tokens":["t"],"base_url":"URL"},"exotel":
         {"account_sid":"A","api_key":"k","api_token":"t","app_id":"1","country":"IN","base_url":"URL"}}"#;
     let secret = ProviderSecret::parse(&secret.replace("URL", &url)).0;
-    let client = providers::client().unwrap();
+    let client = providers::Transport::network().unwrap();
     let apis = [Provider::Twilio, Provider::Exotel]
         .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());
     (Builder::new_current_thread().enable_all().build().unwrap(), apis)

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assign_numbers::AssignNumbers;
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_support::Clock;
+use providers::Transport;
 use refill_pool::RefillPool;
 use release_numbers::ReleaseNumbers;
 use resolve_call::ResolveCall;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::cloud::Cloud;
 use crate::events::Queue;
@@ -69,8 +71,9 @@ pub fn service_secret() -> Value {
     json!({"caller_key": "k".repeat(64)})
 }
 
-/// The HTTP client for providers. Made once, since it reads the machine's certificates.
-static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| providers::client().expect("a client"));
+/// The way to providers. Made once, since it reads the machine's certificates.
+static NETWORK: LazyLock<Transport> =
+    LazyLock::new(|| Transport::network().expect("an HTTP client"));
 
 #[derive(Debug)]
 pub struct Functions {
@@ -83,6 +86,17 @@ pub struct Functions {
 impl Functions {
     /// New functions, as after a deployment.
     pub fn on(clients: &Clients, pools: &Value, clock: &Clock) -> Self {
+        Self::reaching(NETWORK.clone(), "masking", clients, pools, clock)
+    }
+
+    /// New functions of a stack of this name, which reach providers by `transport`.
+    pub fn reaching(
+        transport: Transport,
+        stack: &str,
+        clients: &Clients,
+        pools: &Value,
+        clock: &Clock,
+    ) -> Self {
         let Clients { dynamodb, sqs, secrets } = clients.clone();
         let of = |queue| {
             let variables = variables(queue, pools);
@@ -93,7 +107,8 @@ impl Functions {
         };
         let assign = assign_numbers::Settings::read(of(Queue::Assign)).expect("all settings");
         let release = release_numbers::Settings::read(of(Queue::Release)).expect("all settings");
-        let refill = refill_pool::Settings::read(of(Queue::Refill)).expect("all settings");
+        let mut refill = refill_pool::Settings::read(of(Queue::Refill)).expect("all settings");
+        stack.clone_into(&mut refill.stack_name);
         let resolve = resolve_call::Settings::read(of(Queue::Assign)).expect("all settings");
         Self {
             assign: AssignNumbers::new(
@@ -109,7 +124,7 @@ impl Functions {
                 dynamodb.clone(),
                 sqs,
                 secrets.clone(),
-                HTTP.clone(),
+                transport,
                 clock.clone(),
             ),
             resolve: ResolveCall::new(resolve, dynamodb, secrets, clock.clone()),

@@ -25,13 +25,16 @@ mod rental;
 mod route;
 mod secret;
 mod switch;
+mod time;
+mod transport;
 mod twilio;
 mod webhook;
 
-pub use self::http::{ApiError, Problem, client};
+pub use self::http::{ApiError, Problem};
 pub use self::providers::{NumberApi, WEBHOOKS, webhook};
 pub use self::question::Question;
-pub use self::rental::{BuyError, Listing, Owned, Purpose};
+pub use self::rental::{BuyError, Listing, Owned, Purpose, Tagged};
 pub use self::route::Route;
 pub use self::secret::ProviderSecret;
+pub use self::transport::{Cause, NoReply, Reply as ProviderReply, Sending, Transport, client};
 pub use self::webhook::{Refusal, Reply, Request, Webhook};

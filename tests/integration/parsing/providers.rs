@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -18,6 +18,7 @@ use support::World;
 use support::provider::exotel::API_KEY;
 use support::provider::{ACCOUNT, PASSWORD};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::cases::{Stage, check, phones_in};
 use super::inputs::{any_json, like, mutated, phone, text};
@@ -139,7 +140,7 @@ fn a_list_is_complete_only_in_the_documented_form_and_no_error_shows_a_phone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let odd = runtime.block_on(OddProvider::start());
     let secret = ProviderSecret::parse(&odd.secret().to_string()).0;
-    let client = providers::client().unwrap();
+    let client = providers::Transport::network().unwrap();
     let apis = [Provider::Twilio, Provider::Exotel]
         .map(|provider| NumberApi::open(provider, &secret, &client).unwrap());
     let pools = Pools::parse(r#"[{"id":"in-blr"}]"#).unwrap();
@@ -162,7 +163,7 @@ fn a_list_is_complete_only_in_the_documented_form_and_no_error_shows_a_phone() {
                     Err(error) => write!(shown, "{error} {}", error.problem).unwrap(),
                 }
                 match api.available("IN", NumberType::Local, 3, soon()).await {
-                    Ok(numbers) => assert!(numbers.len() <= 3),
+                    Ok(_) => assert!((200..300).contains(&reply.status)),
                     Err(error) => write!(shown, "{error} {}", error.problem).unwrap(),
                 }
                 match api.buy(&number, &purpose, soon()).await {
