@@ -185,12 +185,12 @@ async fn a_ledger_is_written_only_over_the_one_that_was_read() {
     let id = &tables.pool("a").id;
     let empty = tables.numbers.ledger(id).await.unwrap();
     assert_eq!(empty, Ledger::default());
-    let first = Ledger { paid: 3, ordered_at: at(7), ..empty };
+    let first = Ledger { paid: 3, changed_at: at(7), ..empty };
     let written = tables.numbers.write_ledger(id, first).await.unwrap().expect("the first");
     assert_eq!(written, Ledger { revision: 1, ..first });
     assert_eq!(tables.numbers.ledger(id).await.unwrap(), written);
     assert_eq!(tables.numbers.write_ledger(id, first).await.unwrap(), None);
-    let next = Ledger { lost_at: at(8), paused_until: at(9), ..written };
+    let next = Ledger { paid: 4, paused_until: at(9), ..written };
     let next = tables.numbers.write_ledger(id, next).await.unwrap().expect("the second");
     assert_eq!(tables.numbers.ledger(id).await.unwrap(), next);
     assert_eq!(tables.numbers.write_ledger(id, written).await.unwrap(), None);

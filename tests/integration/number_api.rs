@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use masking::{Number, NumberType, Pools, Provider};
-use providers::{ApiError, BuyError, NumberApi, Owned, Problem, ProviderSecret, Purpose, Transport};
+use providers::{
+    ApiError, BuyError, NumberApi, Owned, Problem, ProviderSecret, Purpose, Transport,
+};
 use serde_json::json;
 use support::provider::{Call, FakeProvider, Fault};
 use tokio::time::{Instant, timeout};

@@ -181,10 +181,7 @@ async fn a_pool_is_bought_up_to_its_target_with_tag_and_webhooks() {
         assert_eq!(provider.purchases().len(), 5, "a full pool buys nothing");
         assert_eq!(provider.calls(Call::Search).len(), 1, "and does not look for any");
         let log = world.log();
-        assert!(
-            log.contains(&summary(5, 5, 0, 0, 5)),
-            "{log}"
-        );
+        assert!(log.contains(&summary(5, 5, 0, 0, 5)), "{log}");
         assert!(!log.contains("too few numbers for sale"), "{log}");
     }
 }

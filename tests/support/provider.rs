@@ -11,11 +11,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use axum::{Json, Router};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -101,6 +101,8 @@ pub struct Stock {
     /// Sold to others, though searches still find them.
     pub sold: Vec<String>,
     pub owned: Vec<OwnedNumber>,
+    /// The last id that was given to a number. No id is used twice.
+    serial: u64,
     ordered: Vec<String>,
     bought: Vec<String>,
     calls: Vec<(Call, String)>,
@@ -159,8 +161,11 @@ impl FakeProvider {
     }
 
     pub fn given_owned(&self, number: &str, tag: &str) {
-        let owned = OwnedNumber::new(number, &HashMap::from([("FriendlyName".into(), tag.into())]));
-        self.stock().owned.push(owned);
+        let form = HashMap::from([("FriendlyName".into(), tag.into())]);
+        let mut stock = self.stock();
+        stock.serial += 1;
+        let owned = OwnedNumber::new(number, stock.serial, &form);
+        stock.owned.push(owned);
     }
 
     /// Takes a number out of the account.
@@ -261,7 +266,9 @@ impl FakeProvider {
         }
         stock.for_sale.remove(at);
         stock.bought.push(number.clone());
-        let owned = OwnedNumber { since: stock.now, ..OwnedNumber::new(&number, form) };
+        stock.serial += 1;
+        let new = OwnedNumber::new(&number, stock.serial, form);
+        let owned = OwnedNumber { since: stock.now, ..new };
         stock.owned.push(owned);
         let sid = stock.owned.last()?.sid.clone();
         stock.change(&sid, form)
@@ -332,11 +339,11 @@ fn http_date(seconds: u64) -> String {
 }
 
 impl OwnedNumber {
-    fn new(number: &str, form: &Parameters) -> Self {
+    fn new(number: &str, serial: u64, form: &Parameters) -> Self {
         let value = |name: &str| form.get(name).cloned().unwrap_or_default();
         Self {
             number: number.to_owned(),
-            sid: format!("PN{:0>32}", number.trim_start_matches('+')),
+            sid: format!("PN{serial:0>32}"),
             tag: value("FriendlyName"),
             voice_url: value("VoiceUrl"),
             fallback_url: value("VoiceFallbackUrl"),
@@ -359,9 +366,9 @@ async fn respond(fault: Option<Fault>) -> Option<Response> {
         }
         Fault::WebPage => Some(Html("<html>We will be back soon.</html>").into_response()),
         Fault::EmptyObject => Some(Json(json!({})).into_response()),
-        Fault::NotYet => {
-            Some(Json(json!({ "incoming_phone_numbers": [], "next_page_uri": null })).into_response())
-        }
+        Fault::NotYet => Some(
+            Json(json!({ "incoming_phone_numbers": [], "next_page_uri": null })).into_response(),
+        ),
         Fault::Late(delay) => {
             tokio::time::sleep(delay).await;
             None
@@ -380,4 +387,16 @@ fn refusal(status: u16, code: i64) -> Response {
 
 fn number_in(query: &Parameters, name: &str) -> usize {
     query.get(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// A request of the product's transport, as the stand-in takes it.
+pub fn request_from(request: axum::http::Request<Vec<u8>>) -> Request {
+    request.map(axum::body::Body::from)
+}
+
+/// An answer of the stand-in, as the product's transport takes it.
+pub async fn reply_from(response: Response) -> providers::ProviderReply {
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body in memory");
+    providers::ProviderReply { status: parts.status, headers: parts.headers, body: body.to_vec() }
 }

@@ -37,6 +37,8 @@ pub struct Listing {
 /// A number of the account, with the tag that the account has for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tagged {
+    /// The number. `None` if it can't be read.
+    pub number: Option<Number>,
     /// The provider's id of the number.
     pub provider_id: String,
     /// The tag, as the provider stores it.
@@ -183,9 +185,9 @@ impl BuyError {
     pub fn cause(&self) -> Option<&ApiError> {
         match self {
             Self::Taken | Self::HadBefore { .. } => None,
-            Self::Refused(source)
-            | Self::NotTaken(source)
-            | Self::Unconfirmed { source, .. } => Some(source),
+            Self::Refused(source) | Self::NotTaken(source) | Self::Unconfirmed { source, .. } => {
+                Some(source)
+            }
         }
     }
 }
@@ -314,7 +316,7 @@ async fn confirm<A: NumberApi>(
 
 impl From<Entry> for Tagged {
     fn from(entry: Entry) -> Self {
-        Self { provider_id: entry.provider_id, tag: entry.tag }
+        Self { number: entry.number, provider_id: entry.provider_id, tag: entry.tag }
     }
 }
 

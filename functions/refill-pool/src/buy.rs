@@ -94,9 +94,8 @@ impl Check<'_> {
         let Self { function, pool, deadline, .. } = *self;
         let rows = function.numbers.rows(std::slice::from_ref(number)).await?;
         let owner = rows.first().and_then(|row| function.pools.by_id(&row.pool));
-        let tag = owner.map_or(tag::UNCLAIMED.to_owned(), |owner| {
-            tag::of(&function.stack_name, &owner.id)
-        });
+        let tag = owner
+            .map_or(tag::UNCLAIMED.to_owned(), |owner| tag::of(&function.stack_name, &owner.id));
         let purpose = function.purpose(owner.unwrap_or(pool), &tag);
         api.point(provider_id, &purpose, deadline).await.map_err(Stop::Provider)?;
         if owner.is_none() {

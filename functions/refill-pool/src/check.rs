@@ -3,23 +3,19 @@
 //! Neither a listing nor the index is trusted alone: the ledger bounds what is paid, and
 //! the account is asked again before a number is withdrawn. A check that ends anywhere is
 //! continued by the next. `reconcile.rs`, `missing.rs`, `ledger.rs` and `purchases.rs`
-//! decide what to do; this file and `buy.rs` do it.
+//! decide what to do; this file, `closer.rs` and `buy.rs` do it.
 
-use masking::{Number, Pool, Provider};
-use masking_store::{Change, IndexedNumber, Ledger, WithdrawnBy};
+use masking::{Number, Pool, Provider, Timestamp};
+use masking_store::{Change, IndexedNumber, Ledger};
 use providers::{Listing, NumberApi, Owned, Purpose};
 use tokio::time::Instant;
 
 use crate::circulation::Circulation;
-use crate::handler::{RefillPool, for_each};
-use crate::missing::{Suspicion, has_it, most_withdrawn, suspect};
-use crate::reconcile::{Findings, Missing, Retired, numbers_to_read, reconcile};
+use crate::handler::RefillPool;
+use crate::reconcile::{Findings, Retired, numbers_to_read, reconcile};
 use crate::stop::Stop;
 use crate::{ledger, tag};
 
-/// The log message of a check that withdrew numbers. The template's
-/// `NumbersWithdrawnFilter` matches it.
-const WITHDREW: &str = "withdrew numbers that the account lacks";
 /// The log message of a pool that needs numbers. The template's `PoolBelowMinFreeFilter`
 /// matches it.
 const BELOW_MIN_FREE: &str = "a pool is below min_free";
@@ -41,7 +37,7 @@ pub(crate) struct Done {
     added: usize,
     put_back: usize,
     taken_over: usize,
-    withdrawn: usize,
+    pub(crate) withdrawn: usize,
     given_back: usize,
     pub(crate) bought: usize,
 }
@@ -96,7 +92,7 @@ impl Check<'_> {
         let rows = self.function.numbers.rows(&numbers_to_read(&indexed, &listing)).await?;
         let findings = reconcile(self.pool, rows, &listing, self.function.now());
         self.settle(&listing, &findings).await?;
-        self.reconcile(&api, findings).await?;
+        self.reconcile(&api, findings, listing.numbers.len()).await?;
         let Listing { others, cut_short, .. } = listing;
         // Nothing is bought before the account was listed to its end, nor on a listing
         // that lacked numbers: it may lack more.
@@ -125,7 +121,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    async fn reconcile(&mut self, api: &NumberApi, findings: Findings) -> Result<(), Stop> {
+    async fn reconcile(
+        &mut self,
+        api: &NumberApi,
+        findings: Findings,
+        listed: usize,
+    ) -> Result<(), Stop> {
         let Findings { circulation, add, put_back, take_over, give_back, missing, .. } = findings;
         self.circulation = circulation;
         if 0 < findings.of_other_pools {
@@ -138,11 +139,7 @@ impl Check<'_> {
             }
         }
         for IndexedNumber { number, available_at } in put_back {
-            let now = self.function.now();
-            if self.function.numbers.put_back(self.pool, &number, now).await? == Change::Done {
-                self.circulation.insert(number, available_at);
-                self.done.put_back += 1;
-            }
+            self.put_back(number, available_at).await?;
         }
         for owned in &take_over {
             self.take_over(owned).await?;
@@ -150,7 +147,11 @@ impl Check<'_> {
         for retired in &give_back {
             self.give_back(api, retired).await?;
         }
-        self.withdraw(api, missing).await
+        // Whatever the account is believed to have and does not show is looked for.
+        if !missing.is_empty() || u64::try_from(listed).unwrap_or(u64::MAX) < self.ledger.paid {
+            self.look_closer(api, missing).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn add(&mut self, owned: &Owned) -> Result<Change, Stop> {
@@ -161,6 +162,19 @@ impl Check<'_> {
             self.circulation.insert(number.clone(), now);
         }
         Ok(change)
+    }
+
+    pub(crate) async fn put_back(
+        &mut self,
+        number: Number,
+        available_at: Timestamp,
+    ) -> Result<(), Stop> {
+        let now = self.function.now();
+        if self.function.numbers.put_back(self.pool, &number, now).await? == Change::Done {
+            self.circulation.insert(number, available_at);
+            self.done.put_back += 1;
+        }
+        Ok(())
     }
 
     /// Takes a number over that the account renamed from another pool, once it has rested.
@@ -181,7 +195,11 @@ impl Check<'_> {
 
     /// Gives a retired number back once nobody can use it any more. Its row stays, so that
     /// a late listing does not bring it back.
-    async fn give_back(&mut self, api: &NumberApi, retired: &Retired) -> Result<(), Stop> {
+    pub(crate) async fn give_back(
+        &mut self,
+        api: &NumberApi,
+        retired: &Retired,
+    ) -> Result<(), Stop> {
         let now = self.function.now();
         if retired.has_rested(now)
             && !self.function.routes.in_use(&retired.owned.number, now).await?
@@ -190,52 +208,6 @@ impl Check<'_> {
             api.give_back(id, self.deadline).await.map_err(Stop::Provider)?;
             self.done.given_back += 1;
         }
-        Ok(())
-    }
-
-    /// Withdraws those of the missing numbers that the account really lacks.
-    async fn withdraw(&mut self, api: &NumberApi, missing: Vec<Missing>) -> Result<(), Stop> {
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let account = api.everything(self.deadline).await.map_err(Stop::Provider)?;
-        let suspicion = suspect(missing, &account, &self.tag);
-        let Suspicion { unfounded, unclaimed, moved: mut lost, absent } = suspicion;
-        if !unfounded.is_empty() {
-            let numbers = unfounded.len();
-            tracing::warn!(pool = %self.pool.id, numbers, "a listing lacked numbers that the account has");
-        }
-        for missing in &unclaimed {
-            let purpose = self.function.purpose(self.pool, &self.tag);
-            let pointed = api.point(&missing.provider_id, &purpose, self.deadline).await;
-            pointed.map_err(Stop::Provider)?;
-        }
-        let most = most_withdrawn(self.circulation.len());
-        if most < lost.len() + absent.len() {
-            return Err(Stop::TooManyMissing { missing: lost.len() + absent.len(), most });
-        }
-        for missing in absent {
-            let answer = api.read(&missing.provider_id, self.deadline).await;
-            if !has_it(answer.map_err(Stop::Provider)?.as_ref(), &self.tag) {
-                lost.push(missing);
-            }
-        }
-        if lost.is_empty() {
-            return Ok(());
-        }
-        self.write(ledger::before_loss(self.ledger, self.function.now())).await?;
-        let Self { function, pool, .. } = *self;
-        let withdraw = async |number| {
-            function.numbers.withdraw(pool, number, WithdrawnBy::Account, function.now()).await
-        };
-        let lost: Vec<&Number> = lost.iter().map(|missing| &missing.number).collect();
-        for_each(lost.iter().copied(), withdraw).await?;
-        for number in &lost {
-            self.circulation.remove(number);
-        }
-        self.done.withdrawn = lost.len();
-        let (numbers, first) = (lost.len(), lost.first());
-        tracing::error!(pool = %pool.id, numbers, first = first.map(|it| it.as_str()), "{WITHDREW}");
         Ok(())
     }
 

@@ -107,7 +107,10 @@ impl RefillPool {
                 Fate::Again
             }
             Err(_) => {
-                tracing::error!(message.id = message.message_id, "a pool message took too long, and is to be tried again");
+                tracing::error!(
+                    message.id = message.message_id,
+                    "a pool message took too long, and is to be tried again"
+                );
                 Fate::Again
             }
         }

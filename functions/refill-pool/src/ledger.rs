@@ -6,28 +6,25 @@ use std::time::Duration;
 use masking::Timestamp;
 use masking_store::Ledger;
 
-/// A listing shows a purchase after this many seconds at the latest.
-const PURCHASE_SHOWS: u64 = 3600;
-/// A number that the account lacks still counts as paid for this many seconds: a wrong
-/// listing that lasts for hours must not buy a pool again.
-const LOSS_SHOWS: u64 = 24 * 3600;
+/// How long after an order or a loss the count stays as high as it was, in seconds. A wrong
+/// listing may last for hours, and must not buy a pool again.
+const DOUBT: u64 = 24 * 3600;
 /// The pause if the provider does not say how long.
 const USUAL_PAUSE: Duration = Duration::from_mins(1);
 /// The longest pause that is believed.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// The ledger after a listing, by which the account holds `held` numbers. Only a listing
-/// that is `certain`, long after the last purchase and the last loss, lowers the count.
+/// that is `certain`, long after the last order and the last loss, lowers the count.
 pub(crate) fn after_listing(ledger: Ledger, held: u64, certain: bool, now: Timestamp) -> Ledger {
-    let quiet = ledger.ordered_at.after(PURCHASE_SHOWS) <= now
-        && ledger.lost_at.after(LOSS_SHOWS) <= now;
-    let paid = if certain && (quiet || ledger.revision == 0) { held } else { ledger.paid.max(held) };
+    let lowers = certain && ledger.changed_at.after(DOUBT) <= now;
+    let paid = if lowers { held } else { ledger.paid.max(held) };
     Ledger { paid, ..ledger }
 }
 
 /// The ledger before a number is ordered. `None` if the pool has its most numbers.
 pub(crate) fn before_order(ledger: Ledger, most: u64, now: Timestamp) -> Option<Ledger> {
-    (ledger.paid < most).then(|| Ledger { paid: ledger.paid + 1, ordered_at: now, ..ledger })
+    (ledger.paid < most).then(|| Ledger { paid: ledger.paid + 1, changed_at: now, ..ledger })
 }
 
 /// The ledger after an order by which certainly nothing was sold.
@@ -37,7 +34,7 @@ pub(crate) fn after_no_sale(ledger: Ledger) -> Ledger {
 
 /// The ledger before numbers that the account lacks are withdrawn.
 pub(crate) fn before_loss(ledger: Ledger, now: Timestamp) -> Ledger {
-    Ledger { lost_at: now, ..ledger }
+    Ledger { changed_at: now, ..ledger }
 }
 
 /// The ledger after the provider asked to be left alone.
@@ -65,23 +62,18 @@ mod tests {
         Timestamp::from_seconds(NOW)
     }
 
-    fn ago(seconds: u64) -> Timestamp {
-        Timestamp::from_seconds(NOW - seconds)
-    }
-
-    fn ledger(ordered: u64, lost: u64) -> Ledger {
-        Ledger { revision: 1, paid: 5, ordered_at: ago(ordered), lost_at: ago(lost), ..Ledger::default() }
+    fn ledger(changed_ago: u64) -> Ledger {
+        let changed_at = Timestamp::from_seconds(NOW - changed_ago);
+        Ledger { revision: 1, paid: 5, changed_at, ..Ledger::default() }
     }
 
     #[test]
-    fn only_a_certain_listing_long_after_orders_and_losses_lowers_the_count() {
-        let (hour, day) = (3600, 24 * 3600);
+    fn only_a_certain_listing_a_day_after_orders_and_losses_lowers_the_count() {
         for (ledger, held, certain, paid) in [
-            (ledger(hour, day), 3, true, 3),
-            (ledger(hour, day), 3, false, 5),
-            (ledger(hour - 1, day), 3, true, 5),
-            (ledger(hour, day - 1), 3, true, 5),
-            (ledger(0, 0), 8, false, 8),
+            (ledger(DOUBT), 3, true, 3),
+            (ledger(DOUBT), 3, false, 5),
+            (ledger(DOUBT - 1), 3, true, 5),
+            (ledger(0), 8, false, 8),
             (Ledger::default(), 8, true, 8),
             (Ledger::default(), 8, false, 8),
         ] {
@@ -91,9 +83,9 @@ mod tests {
 
     #[test]
     fn an_order_counts_before_it_is_sent_and_not_beyond_the_most() {
-        let before = ledger(60, 60);
+        let before = ledger(60);
         let after = before_order(before, 6, now()).unwrap();
-        assert_eq!(after, Ledger { paid: 6, ordered_at: now(), ..before });
+        assert_eq!(after, Ledger { paid: 6, changed_at: now(), ..before });
         assert_eq!(before_order(after, 6, now()), None);
         assert_eq!(after_no_sale(after).paid, 5);
         assert_eq!(after_no_sale(Ledger::default()).paid, 0);
@@ -103,7 +95,7 @@ mod tests {
     fn a_pause_is_as_long_as_asked_for_up_to_an_hour() {
         for (retry_after, seconds) in [(Some(90), 90), (None, 60), (Some(86_400), 3600)] {
             let retry_after = retry_after.map(Duration::from_secs);
-            let paused = after_rate_limit(ledger(0, 0), retry_after, now());
+            let paused = after_rate_limit(ledger(0), retry_after, now());
             assert!(is_paused(paused, now().after(seconds - 1)), "{retry_after:?}");
             assert!(!is_paused(paused, now().after(seconds)), "{retry_after:?}");
         }
@@ -111,6 +103,6 @@ mod tests {
 
     #[test]
     fn a_loss_is_remembered() {
-        assert_eq!(before_loss(ledger(5, 9), now()), ledger(5, 0));
+        assert_eq!(before_loss(ledger(9), now()), ledger(0));
     }
 }

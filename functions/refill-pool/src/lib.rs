@@ -9,6 +9,7 @@ mod buy;
 mod by_hand;
 mod check;
 mod circulation;
+mod closer;
 mod deadline;
 mod handler;
 mod ledger;

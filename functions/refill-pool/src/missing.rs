@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use masking::Number;
 use providers::Tagged;
 
 use crate::reconcile::Missing;
@@ -25,6 +26,13 @@ pub(crate) struct Suspicion {
     pub(crate) moved: Vec<Missing>,
     /// The account lacks them: each is to be asked for by itself.
     pub(crate) absent: Vec<Missing>,
+}
+
+/// The numbers that the account has under the tag in another form. No listing under the
+/// tag shows them.
+pub(crate) fn renamed(account: &[Tagged], tag: &str) -> Vec<Number> {
+    let renamed = account.iter().filter(|it| it.tag != tag && tag::same(&it.tag, tag));
+    renamed.filter_map(|it| it.number.clone()).collect()
 }
 
 /// Compares missing numbers with the whole account.
@@ -80,7 +88,7 @@ mod tests {
     }
 
     fn tagged(id: &str, tag: &str) -> Tagged {
-        Tagged { provider_id: id.to_owned(), tag: tag.to_owned() }
+        Tagged { number: None, provider_id: id.to_owned(), tag: tag.to_owned() }
     }
 
     #[test]

@@ -83,6 +83,13 @@ pub(crate) fn reconcile(
             (Some(listed), Some(Withdrawn { by: WithdrawnBy::Account, .. })) if !is_ours => {
                 findings.take_over.push(listed.clone());
             }
+            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Retirement, at })) => {
+                findings.give_back.push(Retired {
+                    owned: listed.clone(),
+                    available_at: row.available_at,
+                    withdrawn_at: at,
+                });
+            }
             (Some(_), _) if !is_ours => findings.of_other_pools += 1,
             (None, _) if !is_ours => {}
             (_, None) => {
@@ -95,13 +102,6 @@ pub(crate) fn reconcile(
             (Some(_), Some(Withdrawn { by: WithdrawnBy::Account, .. })) => {
                 let PoolNumber { number, available_at, .. } = row;
                 findings.put_back.push(IndexedNumber { number, available_at });
-            }
-            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Retirement, at })) => {
-                findings.give_back.push(Retired {
-                    owned: listed.clone(),
-                    available_at: row.available_at,
-                    withdrawn_at: at,
-                });
             }
             (Some(_), Some(Withdrawn { by: WithdrawnBy::Operator, .. })) | (None, Some(_)) => {}
         }

@@ -82,7 +82,8 @@ impl Stop {
                 tracing::error!(%pool, why = "the pool has no country: nothing can be bought", "{STOPPED}");
             }
             Self::TooManyMissing { missing, most } => {
-                let why = "the account lacks too many numbers at once: nothing is withdrawn or bought";
+                let why =
+                    "the account lacks too many numbers at once: nothing is withdrawn or bought";
                 tracing::error!(%pool, why, missing, most, "{STOPPED}");
             }
             Self::MaxReached => {

@@ -1,4 +1,5 @@
-//! Runs the real handlers while everything fails that can fail, by seed.
+//! Runs the real handlers while everything fails that can fail, by seed: those of orders and
+//! calls here, and those of refill in `rental`.
 //!
 //! Orders get their events; queues duplicate, delay and reorder messages; functions die between
 //! two requests; requests and answers get lost; the index is stale; calls come at any time.
@@ -18,6 +19,7 @@
 mod calls;
 mod faulty;
 mod queue;
+pub mod rental;
 mod report;
 mod run;
 #[cfg(test)]
@@ -28,5 +30,5 @@ mod truth;
 
 pub use self::faulty::Faults;
 pub use self::report::{Report, Violation};
-pub use self::run::{run, shrink};
+pub use self::run::{Story, shrink};
 pub use self::schedule::{Kind, Op, Schedule};

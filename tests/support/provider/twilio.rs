@@ -113,5 +113,9 @@ async fn change(
 }
 
 async fn give_back(State(provider): State<FakeProvider>, Path(sid): Path<String>) -> Response {
-    if provider.take_back(&sid) { StatusCode::NO_CONTENT.into_response() } else { refusal(404, 20404) }
+    if provider.take_back(&sid) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refusal(404, 20404)
+    }
 }

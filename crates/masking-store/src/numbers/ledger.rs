@@ -18,10 +18,8 @@ pub struct Ledger {
     /// The most numbers that the account may hold for the pool by now: raised before each
     /// order, and lowered only by what is certain.
     pub paid: u64,
-    /// When a number was ordered last.
-    pub ordered_at: Timestamp,
-    /// When the account was last found to lack a number.
-    pub lost_at: Timestamp,
+    /// When a number was last ordered, or found to be lost.
+    pub changed_at: Timestamp,
     /// Until then the provider asked to be left alone.
     pub paused_until: Timestamp,
 }
@@ -30,8 +28,7 @@ pub struct Ledger {
 struct LedgerItem {
     revision: u64,
     paid: u64,
-    ordered_at: u64,
-    lost_at: u64,
+    changed_at: u64,
     paused_until: u64,
 }
 
@@ -57,8 +54,7 @@ impl Numbers {
         Ok(Ledger {
             revision: item.revision,
             paid: item.paid,
-            ordered_at: Timestamp::from_seconds(item.ordered_at),
-            lost_at: Timestamp::from_seconds(item.lost_at),
+            changed_at: Timestamp::from_seconds(item.changed_at),
             paused_until: Timestamp::from_seconds(item.paused_until),
         })
     }
@@ -81,13 +77,12 @@ impl Numbers {
             .table_name(&self.table)
             .key("number", string(key(pool)))
             .update_expression(
-                "SET revision = :next, paid = :paid, ordered_at = :ordered_at, \
-                 lost_at = :lost_at, paused_until = :paused_until",
+                "SET revision = :next, paid = :paid, changed_at = :changed_at, \
+                 paused_until = :paused_until",
             )
             .expression_attribute_values(":next", number(next.revision))
             .expression_attribute_values(":paid", number(next.paid))
-            .expression_attribute_values(":ordered_at", moment(next.ordered_at))
-            .expression_attribute_values(":lost_at", moment(next.lost_at))
+            .expression_attribute_values(":changed_at", moment(next.changed_at))
             .expression_attribute_values(":paused_until", moment(next.paused_until));
         let update = if ledger.revision == 0 {
             update.condition_expression("attribute_not_exists(revision)")

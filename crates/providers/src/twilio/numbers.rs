@@ -96,10 +96,8 @@ impl Api {
 
     fn one(&self, sid: &str) -> Url {
         let file = format!("{sid}.json");
-        self.http.url(
-            &["2010-04-01", "Accounts", &self.http.user, "IncomingPhoneNumbers", &file],
-            &[],
-        )
+        self.http
+            .url(&["2010-04-01", "Accounts", &self.http.user, "IncomingPhoneNumbers", &file], &[])
     }
 
     /// Reads a list page by page. Fails only if the first page can't be read.

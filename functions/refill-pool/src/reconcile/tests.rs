@@ -129,6 +129,8 @@ fn a_number_of_another_pool_is_not_counted_and_taken_over_only_if_its_account_ga
 
     let given_up = of_another_pool(withdrawn(1, WithdrawnBy::Account));
     assert_eq!(findings(vec![given_up], &whole(&[1])).take_over, [owned(1)]);
+    let retired = of_another_pool(withdrawn(1, WithdrawnBy::Retirement));
+    assert_eq!(findings(vec![retired], &whole(&[1])).give_back.len(), 1);
     let by_hand = of_another_pool(withdrawn(1, WithdrawnBy::Operator));
     assert_eq!(findings(vec![by_hand], &whole(&[1])).take_over, []);
     assert_eq!(findings(vec![of_another_pool(row(1))], &whole(&[])), Findings::default());
