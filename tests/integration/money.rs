@@ -63,13 +63,13 @@ impl Stage {
 
     fn tag_of(&self, number: &str) -> String {
         let owned = self.provider.owned();
-        owned.into_iter().find(|owned| owned.number == number).expect("it is owned").tag
+        owned.into_iter().find(|owned| owned.number == number).unwrap().tag
     }
 
     fn rename(&self, number: &str, tag: &str) {
         let mut stock = self.provider.stock();
         let owned = stock.owned.iter_mut().find(|owned| owned.number == number);
-        tag.clone_into(&mut owned.expect("it is owned").tag);
+        tag.clone_into(&mut owned.unwrap().tag);
     }
 
     async fn free(&self) -> Vec<String> {
@@ -231,7 +231,7 @@ async fn numbers_that_are_renamed_to_another_pool_serve_that_pool() {
     let rows = stage.world.rows("NumbersTable").await;
     for number in &moved {
         let row = rows.iter().find(|row| support::rows::word(row, "number") == *number);
-        let row = row.expect("a row");
+        let row = row.unwrap();
         assert_eq!(support::rows::text(row, "pool"), Some("eu"));
         assert!(row.contains_key("pool_shard"), "it can be handed out");
     }

@@ -339,7 +339,7 @@ async fn a_purchase_that_must_wait_says_for_how_long() {
         provider.fail_next(Call::Buy, Fault::TooManyRequests(7));
         match buy(&api, FIRST, soon()).await {
             Err(BuyError::NotTaken(source)) => {
-                assert_eq!(source.rate_limit(), Some(Some(Duration::from_secs(7))));
+                assert_eq!(source.rate_limit(), Some(Duration::from_secs(7)));
             }
             other => panic!("{other:?}"),
         }

@@ -4,6 +4,7 @@
 //! It records purchases, and can fail the way providers do: above all, it can sell a number
 //! and lose the answer.
 
+mod call;
 pub mod exotel;
 pub mod twilio;
 
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Json, Router};
@@ -21,6 +22,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
+
+pub use self::call::{Call, reply_from, request_from};
 
 /// The id of the account.
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -32,23 +35,6 @@ pub const PASSWORD: &str = "password-1";
 pub struct FakeProvider {
     base_url: String,
     stock: Arc<Mutex<Stock>>,
-}
-
-/// A call of the number API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Lists the numbers of the account.
-    List,
-    /// Asks for a number of the account by its digits.
-    Ask,
-    /// Reads a number of the account by its id.
-    Read,
-    /// Lists numbers for sale.
-    Search,
-    Buy,
-    /// Changes a number of the account.
-    Change,
-    GiveBack,
 }
 
 /// A way to fail.
@@ -87,6 +73,7 @@ pub struct OwnedNumber {
 }
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an oddity of its own")]
 pub struct Stock {
     /// The provider's own time, in seconds since the Unix epoch.
     pub now: u64,
@@ -315,23 +302,6 @@ impl Stock {
     }
 }
 
-impl Call {
-    pub fn of<T>(request: &axum::http::Request<T>) -> Self {
-        let uri = request.uri();
-        let is_one = uri.path().contains("IncomingPhoneNumbers/");
-        match request.method() {
-            &Method::DELETE => Self::GiveBack,
-            &Method::PUT => Self::Change,
-            &Method::POST if is_one => Self::Change,
-            &Method::POST => Self::Buy,
-            _ if uri.path().contains("/AvailablePhoneNumbers/") => Self::Search,
-            _ if is_one => Self::Read,
-            _ if uri.query().is_some_and(|query| query.contains("PhoneNumber=")) => Self::Ask,
-            _ => Self::List,
-        }
-    }
-}
-
 /// A time in the form of HTTP and of RFC 2822.
 fn http_date(seconds: u64) -> String {
     let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
@@ -387,16 +357,4 @@ fn refusal(status: u16, code: i64) -> Response {
 
 fn number_in(query: &Parameters, name: &str) -> usize {
     query.get(name).and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// A request of the product's transport, as the stand-in takes it.
-pub fn request_from(request: axum::http::Request<Vec<u8>>) -> Request {
-    request.map(axum::body::Body::from)
-}
-
-/// An answer of the stand-in, as the product's transport takes it.
-pub async fn reply_from(response: Response) -> providers::ProviderReply {
-    let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body in memory");
-    providers::ProviderReply { status: parts.status, headers: parts.headers, body: body.to_vec() }
 }

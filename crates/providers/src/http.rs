@@ -26,6 +26,9 @@ const ATTEMPTS: u32 = 4;
 /// The back-off before the second attempt. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
+/// How long a provider is left alone that limits requests and does not say for how long.
+const USUAL_PAUSE: Duration = Duration::from_mins(1);
+
 /// A failed call of a provider's API. Safe to log: it quotes neither the provider's
 /// answer nor an address, since both may hold anything.
 #[derive(Debug, thiserror::Error)]
@@ -100,11 +103,12 @@ impl ApiError {
         move |problem| Self { call, problem }
     }
 
-    /// How long the provider asks to be left alone, if it limits requests. `None` inside
-    /// if it does not say how long.
-    pub fn rate_limit(&self) -> Option<Option<Duration>> {
+    /// How long to leave the provider alone, if it limits requests.
+    pub fn rate_limit(&self) -> Option<Duration> {
         match self.problem {
-            Problem::Status { status: 429, retry_after, .. } => Some(retry_after),
+            Problem::Status { status: 429, retry_after, .. } => {
+                Some(retry_after.unwrap_or(USUAL_PAUSE))
+            }
             _ => None,
         }
     }

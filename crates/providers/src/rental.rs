@@ -206,9 +206,8 @@ pub(crate) async fn owned<A: NumberApi>(
     for Entry { number, provider_id, tag: actual, ready } in entries {
         match number {
             Some(number) if actual == tag && ready => {
-                if seen.insert(number.clone()) {
-                    listing.numbers.push(Owned { number, provider_id });
-                }
+                let is_new = seen.insert(number.clone());
+                listing.numbers.extend(is_new.then_some(Owned { number, provider_id }));
             }
             Some(number) => {
                 listing.pending += usize::from(actual == tag);

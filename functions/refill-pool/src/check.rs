@@ -213,9 +213,9 @@ impl Check<'_> {
 
     /// Remembers that the provider wants to be left alone, if that is why the check ends.
     async fn pause(&mut self, stop: &Stop) {
-        let Some(retry_after) = stop.rate_limit() else { return };
+        let Some(pause) = stop.rate_limit() else { return };
         let now = self.function.now();
-        let paused = ledger::after_rate_limit(self.ledger, retry_after, now);
+        let paused = ledger::after_rate_limit(self.ledger, pause, now);
         if let Err(stop) = self.write(paused).await {
             stop.log(self.pool);
         }

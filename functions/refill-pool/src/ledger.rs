@@ -9,8 +9,6 @@ use masking_store::Ledger;
 /// How long after an order or a loss the count stays as high as it was, in seconds. A wrong
 /// listing may last for hours, and must not buy a pool again.
 const DOUBT: u64 = 24 * 3600;
-/// The pause if the provider does not say how long.
-const USUAL_PAUSE: Duration = Duration::from_mins(1);
 /// The longest pause that is believed.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
@@ -38,12 +36,8 @@ pub(crate) fn before_loss(ledger: Ledger, now: Timestamp) -> Ledger {
 }
 
 /// The ledger after the provider asked to be left alone.
-pub(crate) fn after_rate_limit(
-    ledger: Ledger,
-    retry_after: Option<Duration>,
-    now: Timestamp,
-) -> Ledger {
-    let pause = retry_after.unwrap_or(USUAL_PAUSE).min(LONGEST_PAUSE);
+pub(crate) fn after_rate_limit(ledger: Ledger, pause: Duration, now: Timestamp) -> Ledger {
+    let pause = pause.min(LONGEST_PAUSE);
     Ledger { paused_until: now.after(pause.as_secs()), ..ledger }
 }
 
@@ -93,11 +87,10 @@ mod tests {
 
     #[test]
     fn a_pause_is_as_long_as_asked_for_up_to_an_hour() {
-        for (retry_after, seconds) in [(Some(90), 90), (None, 60), (Some(86_400), 3600)] {
-            let retry_after = retry_after.map(Duration::from_secs);
-            let paused = after_rate_limit(ledger(0), retry_after, now());
-            assert!(is_paused(paused, now().after(seconds - 1)), "{retry_after:?}");
-            assert!(!is_paused(paused, now().after(seconds)), "{retry_after:?}");
+        for (asked_for, seconds) in [(90, 90), (86_400, 3600)] {
+            let paused = after_rate_limit(ledger(0), Duration::from_secs(asked_for), now());
+            assert!(is_paused(paused, now().after(seconds - 1)), "{asked_for}");
+            assert!(!is_paused(paused, now().after(seconds)), "{asked_for}");
         }
     }
 

@@ -43,8 +43,8 @@ impl From<StoreError> for Stop {
 }
 
 impl Stop {
-    /// How long the provider asks to be left alone, if that is why the check stops.
-    pub(crate) fn rate_limit(&self) -> Option<Option<Duration>> {
+    /// How long to leave the provider alone, if that is why the check stops.
+    pub(crate) fn rate_limit(&self) -> Option<Duration> {
         match self {
             Self::Provider(error) => error.rate_limit(),
             Self::Purchase(error) => error.cause()?.rate_limit(),

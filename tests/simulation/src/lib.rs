@@ -12,7 +12,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::missing_panics_doc,
     reason = "a simulation stops at the first surprise"
 )]
 

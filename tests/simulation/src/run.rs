@@ -18,9 +18,11 @@ pub trait Story: Clone {
     fn steps(&self) -> usize;
 
     /// The same without these steps.
+    #[must_use]
     fn without(&self, steps: Range<usize>) -> Self;
 
     /// The same without faults.
+    #[must_use]
     fn calm(&self) -> Self;
 
     /// Runs it to its end, or to the first violation.

@@ -1,4 +1,5 @@
 //! A fixed number of schedules in every run of the tests. `make soak` runs more.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::thread::{available_parallelism, scope};
 

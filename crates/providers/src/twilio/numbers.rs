@@ -151,7 +151,7 @@ impl NumberApi for Api {
 
     /// Asks for the number itself: an order of a number that the account has already is
     /// reported to succeed, and to overwrite its settings.
-    /// Source: ex_twilio, pull request 116; twilio-rb, issue 7.
+    /// Source: `ex_twilio`, pull request 116; twilio-rb, issue 7.
     async fn ask(&self, number: &Number, deadline: Instant) -> Result<Option<Asked>, ApiError> {
         let url = self.incoming(&[("PhoneNumber", number.as_str())]);
         let (page, at) =

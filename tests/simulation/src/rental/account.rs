@@ -238,7 +238,7 @@ impl Account {
         let reply = match self.view(call, &request) {
             View::Real => reply_from(self.provider.answer_to(request_from(request)).await).await,
             View::Other(stock) => {
-                reply_from(FakeProvider::with(stock).answer_to(request_from(request)).await).await
+                reply_from(FakeProvider::with(*stock).answer_to(request_from(request)).await).await
             }
             View::Error => refusal(500),
         };
@@ -263,7 +263,7 @@ impl Account {
         let with = |owned: Vec<OwnedNumber>| {
             let mut stock = self.provider.stock().clone();
             stock.owned = owned;
-            View::Other(stock)
+            View::Other(Box::new(stock))
         };
         match (call, state.mood) {
             (Call::List, Mood::Lagging(seconds)) => {
@@ -286,7 +286,7 @@ impl Account {
 
 enum View {
     Real,
-    Other(Stock),
+    Other(Box<Stock>),
     Error,
 }
 

@@ -26,8 +26,8 @@ impl Rental {
     /// An operator withdraws the numbers that a check finds too many to withdraw, as the
     /// alarm says.
     async fn mind_the_alarms(&mut self) {
-        for place in 0..PLACES.len() {
-            let tag = letters(&PLACES[place].tag());
+        for (place, of) in PLACES.iter().enumerate() {
+            let tag = letters(&of.tag());
             let owned = self.account.provider.owned();
             let has = |number: &str| {
                 owned.iter().any(|it| it.number == number && letters(&it.tag) == tag)
@@ -35,14 +35,13 @@ impl Rental {
             let rows = self.environments[place].cloud.tables.rows("NumbersTable");
             let missing: Vec<&str> = rows
                 .iter()
-                .filter(|row| word(row, "pool") == PLACES[place].pool)
+                .filter(|row| word(row, "pool") == of.pool)
                 .filter(|row| row.contains_key("pool_shard") && word(row, "provider") != "manual")
                 .map(|row| word(row, "number"))
                 .filter(|number| !has(number))
                 .collect();
             if 3 < missing.len() {
-                let pool = PLACES[place].pool;
-                let body = json!({"type": "pool.withdraw", "pool": pool, "numbers": missing});
+                let body = json!({"type": "pool.withdraw", "pool": of.pool, "numbers": missing});
                 self.environments[place].tell(&body).await;
             }
         }
