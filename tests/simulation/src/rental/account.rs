@@ -12,25 +12,12 @@ use serde_json::json;
 use support::provider::{Call, FakeProvider, OwnedNumber, Stock, reply_from, request_from};
 use tokio::time::{Instant, sleep};
 
-use super::schedule::Schedule;
+use super::schedule::{Mood, Schedule};
 use super::{MOST, PLACES, letters};
 use crate::report::Report;
 
 /// The first second of a simulation.
 const BEGINNING: u64 = 1_795_420_800;
-
-/// How the account shows itself in lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
-    /// As it is.
-    Fresh,
-    /// As it was this many seconds ago.
-    Lagging(u64),
-    /// Without any number, for this many seconds.
-    Blank(u64),
-    /// No page after the first can be read.
-    CutShort,
-}
 
 /// A step of an environment's life.
 pub(super) type Step = Pin<Box<dyn Future<Output = ()> + Send>>;

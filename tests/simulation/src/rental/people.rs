@@ -8,20 +8,8 @@ use support::rows::word;
 use support::story::assigned;
 
 use super::account::Account;
+use super::schedule::Deed;
 use super::{MOST, PLACES, Rental, letters};
-
-/// Something that is done at the provider, by hand. Pools are indices of [`PLACES`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Deed {
-    /// A number of the pool is given back.
-    GiveBack(usize),
-    /// A number is renamed to another pool.
-    Rename { from: usize, to: usize },
-    /// A number of the pool becomes a support hotline.
-    Reuse(usize),
-    /// A number is bought for a support hotline.
-    BuyForOthers,
-}
 
 pub(super) const HOTLINE: &str = "hotline";
 

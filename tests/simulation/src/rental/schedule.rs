@@ -3,8 +3,6 @@
 use fastrand::Rng;
 
 use super::PLACES;
-use super::account::Mood;
-use super::people::Deed;
 
 /// The settings of a simulation, and its steps.
 #[derive(Clone, Debug)]
@@ -44,6 +42,32 @@ pub(crate) enum Kind {
     ByHand(Deed),
     /// Listings are like this from now on.
     Mood(Mood),
+}
+
+/// How the account shows itself in lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// As it is.
+    Fresh,
+    /// As it was this many seconds ago.
+    Lagging(u64),
+    /// Without any number, for this many seconds.
+    Blank(u64),
+    /// No page after the first can be read.
+    CutShort,
+}
+
+/// Something that is done at the provider, by hand. Pools are indices of [`PLACES`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deed {
+    /// A number of the pool is given back.
+    GiveBack(usize),
+    /// A number is renamed to another pool.
+    Rename { from: usize, to: usize },
+    /// A number of the pool becomes a support hotline.
+    Reuse(usize),
+    /// A number is bought for a support hotline.
+    BuyForOthers,
 }
 
 const OPS: usize = 30;
