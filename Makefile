@@ -152,9 +152,9 @@ bench: setup  ## Measure the functions beside plain ones; QUICK=1 only sees that
 
 SECONDS ?= 60
 
-soak:  ## Run the simulation under faults for SECONDS (60), on new seeds or those FROM one, or repeat one SEED
+soak:  ## Run the simulation under faults for SECONDS (60), on new seeds or those FROM one, or repeat one SEED; KIND=rental for pools
 	@cargo run --quiet --locked --package simulation --profile soak --bin soak -- \
-	  $(if $(SEED),--seed $(SEED),--seconds $(SECONDS) $(if $(FROM),--from $(FROM)))
+	  $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seconds $(SECONDS) $(if $(FROM),--from $(FROM)))
 
 # cargo-mutants is built into target/tools, once.
 MUTANTS := target/tools/bin/cargo-mutants

@@ -5,7 +5,7 @@ use masking::{
     Commit, ExpectedRow, Number, Order, OrderId, Plan, Pool, Pools, Provider, State, Timestamp,
     Unassigned, Write,
 };
-use masking_store::{Import, Numbers, Orders, Withdrawal};
+use masking_store::{Change, Import, Ledger, Numbers, Orders, WithdrawnBy};
 use support::cloud::{self, Cloud};
 use support::wire::Clients;
 
@@ -36,8 +36,8 @@ impl Tables {
         self.numbers.import(self.pool(pool), &number(), at(0)).await.unwrap()
     }
 
-    async fn withdraw(&self, pool: &str, provider: Option<Provider>) -> Withdrawal {
-        self.numbers.withdraw(&self.pool(pool).id, &number(), provider).await.unwrap()
+    async fn withdraw(&self, pool: &str, by: WithdrawnBy) -> Change {
+        self.numbers.withdraw(self.pool(pool), &number(), by, at(5)).await.unwrap()
     }
 
     /// Whether a new order can claim the number at `now`. The claim holds until `until`.
@@ -71,7 +71,8 @@ fn number() -> Number {
 async fn a_number_that_the_account_has_is_added_only_if_it_has_no_row() {
     let tables = Tables::new().await;
     assert!(tables.could_claim(10, 100).await);
-    tables.numbers.add(tables.pool("b"), &number(), "PN1", at(20)).await.unwrap();
+    let added = tables.numbers.add(tables.pool("b"), &number(), "PN1", at(20)).await.unwrap();
+    assert_eq!(added, Change::NotSo);
     let rows = tables.numbers.rows(&[number()]).await.unwrap();
     assert_eq!((rows[0].available_at, rows[0].provider), (at(100), Some(Provider::Manual)));
 }
@@ -97,26 +98,110 @@ async fn a_number_that_is_imported_again_keeps_its_row() {
 async fn a_number_of_one_pool_is_neither_imported_nor_withdrawn_by_another() {
     let tables = Tables::new().await;
     assert_eq!(tables.import("b").await, Import::OfAnotherPool);
-    assert_eq!(tables.withdraw("b", None).await, Withdrawal::NotOfThePool);
+    assert_eq!(tables.withdraw("b", WithdrawnBy::Operator).await, Change::NotSo);
     assert!(tables.could_claim(10, 100).await);
 }
 
 #[tokio::test]
-async fn a_number_that_the_account_lost_is_withdrawn_only_from_its_pool_and_provider() {
+async fn the_account_withdraws_only_numbers_of_its_pool_and_provider_that_circulate() {
     let tables = Tables::new().await;
-    for (pool, provider, withdrawal) in [
-        ("b", Provider::Manual, Withdrawal::NotOfThePool),
-        ("a", Provider::Twilio, Withdrawal::NotOfThePool),
-        ("a", Provider::Manual, Withdrawal::Withdrawn),
+    let mut rented = tables.pool("a").clone();
+    rented.provider = Provider::Twilio;
+    let lost = WithdrawnBy::Account;
+    let twilio = tables.numbers.withdraw(&rented, &number(), lost, at(5)).await.unwrap();
+    assert_eq!(twilio, Change::NotSo);
+    assert_eq!(tables.withdraw("b", lost).await, Change::NotSo);
+    assert_eq!(tables.withdraw("a", lost).await, Change::Done);
+    assert_eq!(tables.withdraw("a", WithdrawnBy::Operator).await, Change::Done);
+    assert_eq!(tables.withdraw("a", lost).await, Change::NotSo, "the operator has the last word");
+}
+
+#[tokio::test]
+async fn only_what_the_account_withdrew_is_put_back_by_a_check() {
+    let tables = Tables::new().await;
+    let put_back = async || {
+        let pool = tables.pool("a");
+        tables.numbers.put_back(pool, &number(), at(20)).await.unwrap()
+    };
+    assert_eq!(put_back().await, Change::NotSo, "it circulates");
+    for (by, expected) in [
+        (WithdrawnBy::Operator, Change::NotSo),
+        (WithdrawnBy::Retirement, Change::NotSo),
+        (WithdrawnBy::Account, Change::Done),
     ] {
-        assert_eq!(tables.withdraw(pool, Some(provider)).await, withdrawal, "{pool} {provider:?}");
+        assert_eq!(tables.withdraw("a", by).await, Change::Done);
+        assert_eq!(put_back().await, expected, "{by:?}");
+        assert_eq!(tables.could_claim(30, 10).await, expected == Change::Done);
+        tables.import("a").await;
     }
+}
+
+#[tokio::test]
+async fn another_pool_takes_a_number_over_only_when_it_is_withdrawn_and_has_rested() {
+    let tables = Tables::new().await;
+    let take_over = async |pool: &str, now: u64| {
+        tables.numbers.take_over(tables.pool(pool), &number(), Some("PN1"), at(now)).await.unwrap()
+    };
+    assert!(tables.could_claim(0, 100).await);
+    assert_eq!(take_over("b", 1000).await, Change::NotSo, "it circulates");
+    tables.withdraw("a", WithdrawnBy::Operator).await;
+    for (pool, now, change) in [
+        ("b", 64, Change::NotSo),
+        ("b", 99, Change::NotSo),
+        ("a", 100, Change::NotSo),
+        ("b", 100, Change::Done),
+        ("b", 100, Change::NotSo),
+    ] {
+        assert_eq!(take_over(pool, now).await, change, "{pool} {now}");
+    }
+    let rows = tables.numbers.rows(&[number()]).await.unwrap();
+    assert_eq!(rows[0].pool, tables.pool("b").id);
+    assert_eq!((rows[0].provider_id.as_deref(), rows[0].withdrawn), (Some("PN1"), None));
+
+    tables.withdraw("b", WithdrawnBy::Operator).await;
+    for (now, change) in [(64, Change::NotSo), (65, Change::NotSo), (100, Change::Done)] {
+        let pool = tables.pool("a");
+        let taken = tables.numbers.take_over(pool, &number(), None, at(now)).await.unwrap();
+        assert_eq!(taken, change, "{now}");
+    }
+    let rows = tables.numbers.rows(&[number()]).await.unwrap();
+    assert_eq!((rows[0].provider, rows[0].provider_id.as_deref()), (Some(Provider::Manual), None));
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_in_use_rests_for_a_minute_before_it_is_taken_over() {
+    let tables = Tables::new().await;
+    tables.withdraw("a", WithdrawnBy::Operator).await;
+    for (now, change) in [(64, Change::NotSo), (65, Change::Done)] {
+        let pool = tables.pool("b");
+        let taken = tables.numbers.take_over(pool, &number(), None, at(now)).await.unwrap();
+        assert_eq!(taken, change, "{now}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_is_written_only_over_the_one_that_was_read() {
+    let tables = Tables::new().await;
+    let id = &tables.pool("a").id;
+    let empty = tables.numbers.ledger(id).await.unwrap();
+    assert_eq!(empty, Ledger::default());
+    let first = Ledger { paid: 3, changed_at: at(7), ..empty };
+    let written = tables.numbers.write_ledger(id, first).await.unwrap().expect("the first");
+    assert_eq!(written, Ledger { revision: 1, ..first });
+    assert_eq!(tables.numbers.ledger(id).await.unwrap(), written);
+    assert_eq!(tables.numbers.write_ledger(id, first).await.unwrap(), None);
+    let next = Ledger { paid: 4, paused_until: at(9), ..written };
+    let next = tables.numbers.write_ledger(id, next).await.unwrap().expect("the second");
+    assert_eq!(tables.numbers.ledger(id).await.unwrap(), next);
+    assert_eq!(tables.numbers.write_ledger(id, written).await.unwrap(), None);
+    let other = tables.numbers.ledger(&tables.pool("b").id).await.unwrap();
+    assert_eq!(other, Ledger::default());
 }
 
 #[tokio::test]
 async fn a_withdrawn_number_is_claimed_by_nobody_until_it_is_put_back() {
     let tables = Tables::new().await;
-    assert_eq!(tables.withdraw("a", None).await, Withdrawal::Withdrawn);
+    assert_eq!(tables.withdraw("a", WithdrawnBy::Operator).await, Change::Done);
     assert!(!tables.could_claim(10, 100).await);
     assert_eq!(tables.import("a").await, Import::PutBack);
     assert!(tables.could_claim(10, 100).await);

@@ -12,6 +12,7 @@ mod conditions;
 mod costs;
 mod dry_pools;
 mod front_door;
+mod money;
 mod number_api;
 mod parsing;
 mod privacy;

@@ -45,6 +45,13 @@ fn given_for_sale(provider: &FakeProvider, numbers: &[String]) {
     provider.given_available(&numbers);
 }
 
+/// The end of the line that sums a check up.
+fn summary(free: u64, paid: u64, added: u64, withdrawn: u64, bought: u64) -> String {
+    format!(
+        r#""free":{free},"numbers":{free},"paid":{paid},"added":{added},"put_back":0,"taken_over":0,"withdrawn":{withdrawn},"given_back":0,"bought":{bought}"#
+    )
+}
+
 #[tokio::test]
 async fn imported_numbers_are_free_at_once_and_importing_again_changes_nothing() {
     let world = World::new();
@@ -99,7 +106,8 @@ async fn a_withdrawn_number_is_back_when_it_is_imported_again() {
     assert!(log.contains(r#""withdrawn":1,"not_of_the_pool":1"#), "{log}");
     assert!(is_done(&world.when_pool_told(&import("id-jkt", &[number(1), number(2)])).await));
     let log = world.log();
-    assert!(log.contains(r#""added":0,"put_back":1,"known":1,"of_another_pool":0"#), "{log}");
+    let counts = r#""added":0,"put_back":1,"known":1,"taken_over":0,"of_another_pool":0"#;
+    assert!(log.contains(counts), "{log}");
     assert_eq!(world.free_numbers().await, [number(1), number(2)]);
 }
 
@@ -130,7 +138,7 @@ async fn a_check_of_a_pool_that_is_filled_by_hand_says_how_many_are_free() {
         log.contains(r#""message":"checked a pool","pool":"id-jkt","free":3,"numbers":5"#),
         "{log}"
     );
-    assert!(!log.contains("the rental secret has no account"), "nothing is rented: {log}");
+    assert!(!log.contains("a check stopped"), "nothing is rented: {log}");
 }
 
 #[tokio::test]
@@ -142,7 +150,7 @@ async fn messages_are_redelivered_while_the_tables_do_not_answer_but_a_check_nev
     assert_eq!(world.when_pool_told(&withdraw).await.again, 1);
     assert!(is_done(&world.when_pool_told(&check("id-jkt")).await));
     let log = world.log();
-    assert!(log.contains("a check stopped: the table did not answer"), "{log}");
+    assert!(log.contains("the table did not answer") && log.contains("a check stopped"), "{log}");
     assert!(!log.contains("checked a pool"), "{log}");
 }
 
@@ -172,16 +180,13 @@ async fn a_pool_is_bought_up_to_its_target_with_tag_and_webhooks() {
         assert_eq!(provider.purchases().len(), 5, "a full pool buys nothing");
         assert_eq!(provider.calls(Call::Search).len(), 1, "and does not look for any");
         let log = world.log();
-        assert!(
-            log.contains(r#""free":5,"numbers":5,"added":0,"withdrawn":0,"bought":5"#),
-            "{log}"
-        );
+        assert!(log.contains(&summary(5, 5, 0, 0, 5)), "{log}");
         assert!(!log.contains("too few numbers for sale"), "{log}");
     }
 }
 
 #[tokio::test]
-async fn numbers_that_cool_down_count_as_free_and_held_ones_do_not() {
+async fn numbers_that_cool_down_for_minutes_count_as_free_and_held_ones_do_not() {
     let (world, provider) = world_with_provider("twilio", "US").await;
     given_for_sale(&provider, &us_numbers(0..20));
     world.when_pool_told(&check("us")).await;
@@ -219,7 +224,7 @@ async fn numbers_of_the_account_that_the_table_lacks_are_added_before_any_is_bou
     world.when_pool_told(&check("us")).await;
     assert_eq!(provider.purchases().len(), 2);
     let log = world.log();
-    assert!(log.contains(r#""free":5,"numbers":5,"added":3,"withdrawn":0,"bought":2"#), "{log}");
+    assert!(log.contains(&summary(5, 5, 3, 0, 2)), "{log}");
     let free = world.free_numbers().await;
     assert_eq!(free.len(), 5);
     assert!(!free.contains(&"+14155550199".to_owned()));
@@ -232,14 +237,17 @@ async fn numbers_that_the_account_lost_are_withdrawn_and_imported_ones_stay() {
     world.given_numbers("us", 0..1).await;
     world.when_pool_told(&check("us")).await;
     let lost = provider.owned().first().unwrap().number.clone();
-    provider.stock().owned.retain(|owned| owned.number != lost);
+    provider.given_lost(&lost);
+    world.seconds_pass(3600);
     world.when_pool_told(&check("us")).await;
     let free = world.free_numbers().await;
     assert!(!free.contains(&lost), "{free:?}");
     assert!(free.contains(&number(0)));
     let log = world.log();
-    assert!(log.contains("withdrew a number that the account lost"), "{log}");
-    assert!(log.contains(r#""numbers":5,"added":0,"withdrawn":1,"bought":1"#), "{log}");
+    assert!(log.contains("withdrew numbers that the account lacks"), "{log}");
+    assert!(log.contains(&summary(4, 4, 0, 1, 0)), "a check that withdrew buys nothing: {log}");
+    world.when_pool_told(&check("us")).await;
+    assert!(world.log().contains(&summary(5, 5, 0, 0, 1)), "the next one does");
 }
 
 #[tokio::test]
@@ -268,7 +276,7 @@ async fn a_listing_that_was_cut_short_withdraws_and_buys_nothing() {
     world.when_pool_told(&check("us")).await;
     assert_eq!(world.free_numbers().await, numbers);
     assert!(provider.purchases().is_empty());
-    assert!(world.log().contains("a check stopped: the provider did not answer"));
+    assert!(world.log().contains("the provider did not answer"));
 }
 
 #[tokio::test]
@@ -299,6 +307,7 @@ async fn a_provider_in_trouble_stops_a_check_with_the_call_and_the_code() {
         (Call::Search, Fault::Status(400, 21452), "21452"),
         (Call::Buy, Fault::Status(400, 21631), "21631"),
         (Call::Buy, Fault::TooManyRequests(60), "429"),
+        (Call::Ask, Fault::Status(403, 20003), "20003"),
     ] {
         let (world, provider) = world_with_provider("twilio", "US").await;
         given_for_sale(&provider, &us_numbers(0..9));
@@ -307,6 +316,7 @@ async fn a_provider_in_trouble_stops_a_check_with_the_call_and_the_code() {
         assert!(provider.purchases().is_empty(), "{call:?} {fault:?}");
         let log = world.log();
         assert!(log.contains("Twilio") && log.contains(said), "{call:?} {fault:?}: {log}");
+        world.seconds_pass(60);
         world.when_pool_told(&check("us")).await;
         assert_eq!(provider.purchases().len(), 5, "the next check goes on");
     }
@@ -317,13 +327,13 @@ async fn a_purchase_that_was_neither_confirmed_nor_looked_up_is_found_by_the_nex
     let (world, provider) = world_with_provider("twilio", "US").await;
     given_for_sale(&provider, &us_numbers(0..9));
     provider.lose_next_sale(Fault::Status(500, 0));
-    // The first listing is the check's own, and the second is the lookup of the purchase.
-    provider.fail_next(Call::List, Fault::Late(Duration::ZERO));
-    provider.fail_next(Call::List, Fault::Status(403, 20003));
+    // The account is asked for the number before the order, and after it.
+    provider.fail_next(Call::Ask, Fault::Late(Duration::ZERO));
+    provider.fail_next(Call::Ask, Fault::Status(403, 20003));
     assert!(is_done(&world.when_pool_told(&check("us")).await));
     let log = world.log();
     assert!(log.contains("an unanswered purchase could not be looked up"), "{log}");
-    assert!(log.contains("a check stopped buying"), "{log}");
+    assert!(log.contains("the purchase was not confirmed"), "{log}");
     world.when_pool_told(&check("us")).await;
     assert_eq!((provider.purchases().len(), world.free_numbers().await.len()), (5, 5));
 }
@@ -356,7 +366,7 @@ async fn nothing_is_bought_without_time_account_or_country() {
     let check_us = check("us").to_string();
     let handled = world.when_refill_receives_within(&check_us, Duration::from_secs(5)).await;
     assert!(is_done(&handled));
-    assert!(world.log().contains("no time is left to buy more"));
+    assert!(world.log().contains("no time is left"));
     assert!(provider.purchases().is_empty());
 
     let pools = json!([{"id": "us", "provider": "twilio"}]);

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assign_numbers::AssignNumbers;
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_support::Clock;
+use providers::Transport;
 use refill_pool::RefillPool;
 use release_numbers::ReleaseNumbers;
 use resolve_call::ResolveCall;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::cloud::Cloud;
 use crate::events::Queue;
@@ -73,8 +75,9 @@ pub fn service_secret() -> Value {
     json!({"caller_key": "k".repeat(64)})
 }
 
-/// The HTTP client for providers. Made once, since it reads the machine's certificates.
-static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| providers::client().expect("a client"));
+/// The way to providers. Made once, since it reads the machine's certificates.
+static NETWORK: LazyLock<Transport> =
+    LazyLock::new(|| Transport::network().expect("an HTTP client"));
 
 #[derive(Debug)]
 pub struct Functions {
@@ -90,8 +93,19 @@ impl Functions {
         Self::with(clients, pools, clock, &[])
     }
 
-    /// The same, with more variables in their environment.
+    /// The same, with more variables in their environment, which go before the usual ones.
     pub fn with(
+        clients: &Clients,
+        pools: &Value,
+        clock: &Clock,
+        more: &[(&'static str, &str)],
+    ) -> Self {
+        Self::reaching(NETWORK.clone(), clients, pools, clock, more)
+    }
+
+    /// The same, reaching providers by `transport`.
+    pub fn reaching(
+        transport: Transport,
         clients: &Clients,
         pools: &Value,
         clock: &Clock,
@@ -100,7 +114,7 @@ impl Functions {
         let Clients { dynamodb, sqs, secrets } = clients.clone();
         let of = |queue| {
             let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
-            let variables: Vec<_> = variables(queue, pools).into_iter().chain(more).collect();
+            let variables: Vec<_> = more.chain(variables(queue, pools)).collect();
             move |name: &str| {
                 let variable = variables.iter().find(|variable| variable.0 == name);
                 variable.map(|variable| variable.1.clone())
@@ -124,7 +138,7 @@ impl Functions {
                 dynamodb.clone(),
                 sqs,
                 secrets.clone(),
-                HTTP.clone(),
+                transport,
                 clock.clone(),
             ),
             resolve: ResolveCall::new(resolve, dynamodb, secrets, clock.clone()),

@@ -4,6 +4,7 @@
 //! It records purchases, and can fail the way providers do: above all, it can sell a number
 //! and lose the answer.
 
+mod call;
 pub mod exotel;
 pub mod twilio;
 
@@ -11,15 +12,18 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
+
+pub use self::call::{Call, reply_from, request_from};
 
 /// The id of the account.
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -31,16 +35,6 @@ pub const PASSWORD: &str = "password-1";
 pub struct FakeProvider {
     base_url: String,
     stock: Arc<Mutex<Stock>>,
-}
-
-/// A call of the number API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Lists the numbers of the account.
-    List,
-    /// Lists numbers for sale.
-    Search,
-    Buy,
 }
 
 /// A way to fail.
@@ -58,6 +52,8 @@ pub enum Fault {
     EmptyObject,
     /// The right answer, late.
     Late(Duration),
+    /// An empty list, as of before.
+    NotYet,
 }
 
 /// A number of the account, with the fields of its purchase.
@@ -72,18 +68,30 @@ pub struct OwnedNumber {
     pub fallback_url: String,
     pub address_sid: String,
     pub bundle_sid: String,
+    /// When the account got it, in seconds since the Unix epoch.
+    pub since: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an oddity of its own")]
 pub struct Stock {
+    /// The provider's own time, in seconds since the Unix epoch.
+    pub now: u64,
+    /// Whether an order of a number that the account has succeeds and overwrites its
+    /// settings, as some report of Twilio. Otherwise it is refused.
+    pub resells: bool,
+    /// Whether tags are stored in capitals and without `/`.
+    pub renames: bool,
     /// The only password that the API accepts.
     pub password: String,
     /// The only user that it accepts, in place of the account's own.
     pub user: Option<&'static str>,
-    for_sale: Vec<String>,
+    pub for_sale: Vec<String>,
     /// Sold to others, though searches still find them.
     pub sold: Vec<String>,
     pub owned: Vec<OwnedNumber>,
+    /// The last id that was given to a number. No id is used twice.
+    serial: u64,
     ordered: Vec<String>,
     bought: Vec<String>,
     calls: Vec<(Call, String)>,
@@ -99,7 +107,7 @@ pub struct Stock {
     pub next_page: Option<Value>,
 }
 
-type Parameters = HashMap<String, String>;
+pub type Parameters = HashMap<String, String>;
 
 impl FakeProvider {
     /// Starts a provider with nothing for sale.
@@ -108,17 +116,29 @@ impl FakeProvider {
         let address = listener.local_addr().expect("the listener is bound");
         let provider = Self {
             base_url: format!("http://{address}"),
-            stock: Arc::new(Mutex::new(Stock {
-                password: PASSWORD.to_owned(),
-                page_size: 50,
-                ..Stock::default()
-            })),
+            stock: Arc::new(Mutex::new(Stock::new())),
         };
-        let routes = twilio::routes().merge(exotel::routes());
-        let answer = middleware::from_fn_with_state(provider.clone(), Self::answer);
-        let app = routes.layer(answer).with_state(provider.clone());
+        let app = provider.app();
         tokio::spawn(async move { axum::serve(listener, app).await });
         provider
+    }
+
+    /// A provider that listens nowhere, and answers by [`Self::answer_to`].
+    pub fn with(stock: Stock) -> Self {
+        let base_url = "http://127.0.0.1:1".to_owned();
+        Self { base_url, stock: Arc::new(Mutex::new(stock)) }
+    }
+
+    /// Answers a request in this process.
+    pub async fn answer_to(&self, request: Request) -> Response {
+        let Ok(response) = self.app().oneshot(request).await;
+        response
+    }
+
+    fn app(&self) -> Router {
+        let routes = twilio::routes().merge(exotel::routes());
+        let answer = middleware::from_fn_with_state(self.clone(), Self::answer);
+        routes.layer(answer).with_state(self.clone())
     }
 
     pub fn base_url(&self) -> &str {
@@ -130,8 +150,11 @@ impl FakeProvider {
     }
 
     pub fn given_owned(&self, number: &str, tag: &str) {
-        let owned = OwnedNumber::new(number, &HashMap::from([("FriendlyName".into(), tag.into())]));
-        self.stock().owned.push(owned);
+        let form = HashMap::from([("FriendlyName".into(), tag.into())]);
+        let mut stock = self.stock();
+        stock.serial += 1;
+        let owned = OwnedNumber::new(number, stock.serial, &form);
+        stock.owned.push(owned);
     }
 
     /// Takes a number out of the account.
@@ -143,6 +166,11 @@ impl FakeProvider {
     /// calls, in this order.
     pub fn fail_next(&self, call: Call, fault: Fault) {
         self.stock().faults.push((call, fault));
+    }
+
+    /// Fails no more.
+    pub fn recover(&self) {
+        self.stock().faults.clear();
     }
 
     /// Carries the next purchase out, and then fails.
@@ -177,15 +205,20 @@ impl FakeProvider {
         self.stock.lock().expect("no test thread panicked while it held the stock")
     }
 
-    /// Records a call, and answers it unless the credentials are wrong or a fault is due.
+    /// Answers with the provider's own time.
     async fn answer(State(provider): State<Self>, request: Request, handler: Next) -> Response {
+        let date = http_date(provider.stock().now);
+        let mut answer = provider.answer_or_fail(request, handler).await;
+        answer.headers_mut().insert(header::DATE, date.parse().expect("a header"));
+        answer
+    }
+
+    /// Records a call, and answers it unless the credentials are wrong or a fault is due.
+    async fn answer_or_fail(&self, request: Request, handler: Next) -> Response {
+        let provider = self;
         let path = request.uri().path();
         let user = if path.starts_with("/2010-04-01/") { ACCOUNT } else { exotel::API_KEY };
-        let call = match request.method() {
-            &Method::POST => Call::Buy,
-            _ if path.contains("/AvailablePhoneNumbers/") => Call::Search,
-            _ => Call::List,
-        };
+        let call = Call::of(&request);
         let (expected, fault) = {
             let mut stock = provider.stock();
             stock.calls.push((call, request.uri().to_string()));
@@ -211,29 +244,85 @@ impl FakeProvider {
         let mut stock = self.stock();
         let number = form.get("PhoneNumber").cloned().unwrap_or_default();
         stock.ordered.push(number.clone());
+        if stock.resells
+            && let Some(sid) = stock.owned.iter().find(|owned| owned.number == number)
+        {
+            let sid = sid.sid.clone();
+            return stock.change(&sid, form);
+        }
         let at = stock.for_sale.iter().position(|offered| *offered == number)?;
         if stock.sold.contains(&number) {
             return None;
         }
         stock.for_sale.remove(at);
         stock.bought.push(number.clone());
-        let owned = OwnedNumber::new(&number, form);
-        stock.owned.push(owned.clone());
-        Some(owned)
+        stock.serial += 1;
+        let new = OwnedNumber::new(&number, stock.serial, form);
+        let owned = OwnedNumber { since: stock.now, ..new };
+        stock.owned.push(owned);
+        let sid = stock.owned.last()?.sid.clone();
+        stock.change(&sid, form)
+    }
+
+    fn one(&self, sid: &str) -> Option<OwnedNumber> {
+        let sid = sid.trim_end_matches(".json");
+        self.stock().owned.iter().find(|owned| owned.sid == sid).cloned()
+    }
+
+    /// Gives a number back. It is for sale again.
+    fn take_back(&self, sid: &str) -> bool {
+        let mut stock = self.stock();
+        let sid = sid.trim_end_matches(".json");
+        let at = stock.owned.iter().position(|owned| owned.sid == sid);
+        let Some(at) = at else { return false };
+        let owned = stock.owned.remove(at);
+        stock.for_sale.push(owned.number);
+        true
     }
 }
 
+impl Stock {
+    pub fn new() -> Self {
+        Self { password: PASSWORD.to_owned(), page_size: 50, ..Self::default() }
+    }
+
+    /// Changes a number of the account by the fields of a form.
+    pub fn change(&mut self, sid: &str, form: &Parameters) -> Option<OwnedNumber> {
+        let sid = sid.trim_end_matches(".json");
+        let renames = self.renames;
+        let owned = self.owned.iter_mut().find(|owned| owned.sid == sid)?;
+        if let Some(tag) = form.get("FriendlyName") {
+            owned.tag = if renames { tag.to_uppercase().replace('/', "") } else { tag.clone() };
+        }
+        let set = |name: &str, field: &mut String| {
+            if let Some(value) = form.get(name) {
+                field.clone_from(value);
+            }
+        };
+        set("VoiceUrl", &mut owned.voice_url);
+        set("VoiceFallbackUrl", &mut owned.fallback_url);
+        Some(owned.clone())
+    }
+}
+
+/// A time in the form of HTTP and of RFC 2822.
+fn http_date(seconds: u64) -> String {
+    let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    httpdate::fmt_http_date(time)
+}
+
 impl OwnedNumber {
-    fn new(number: &str, form: &Parameters) -> Self {
+    fn new(number: &str, serial: u64, form: &Parameters) -> Self {
         let value = |name: &str| form.get(name).cloned().unwrap_or_default();
         Self {
             number: number.to_owned(),
-            sid: format!("PN{:0>32}", number.trim_start_matches('+')),
+            sid: format!("PN{serial:0>32}"),
             tag: value("FriendlyName"),
             voice_url: value("VoiceUrl"),
             fallback_url: value("VoiceFallbackUrl"),
             address_sid: value("AddressSid"),
             bundle_sid: value("BundleSid"),
+            since: 0,
         }
     }
 }
@@ -250,6 +339,9 @@ async fn respond(fault: Option<Fault>) -> Option<Response> {
         }
         Fault::WebPage => Some(Html("<html>We will be back soon.</html>").into_response()),
         Fault::EmptyObject => Some(Json(json!({})).into_response()),
+        Fault::NotYet => Some(
+            Json(json!({ "incoming_phone_numbers": [], "next_page_uri": null })).into_response(),
+        ),
         Fault::Late(delay) => {
             tokio::time::sleep(delay).await;
             None

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use lambda_support::Clock;
 use masking::Timestamp;
+use providers::Transport;
 use serde_json::{Value, json};
 
 use crate::cloud::{Bill, Cloud, Message, Reply, Request, Service, Tables};
@@ -81,6 +82,15 @@ impl World {
         let cloud = Cloud::on(Tables::from_template());
         let clients = Clients::of(&cloud);
         Self::on(cloud, clients, pools)
+    }
+
+    /// A world whose functions reach providers by `transport`.
+    pub fn reaching(transport: &Transport, pools: &Value) -> Self {
+        let mut world = Self::with_pools(pools);
+        let Self { clients, clock, .. } = &world;
+        let transport = transport.clone();
+        world.functions = Functions::reaching(transport, clients, pools, clock, &[]);
+        world
     }
 
     /// A world in which requests to the tables fail at once.

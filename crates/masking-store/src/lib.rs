@@ -9,7 +9,9 @@
 //! | [`Numbers::free`] | find numbers that are free now, the longest free first | `Query` on the index `available` |
 //! | [`Numbers::in_circulation`] | list every number that a pool may hand out | `Query` on the index, every shard |
 //! | [`Numbers::rows`] | read the rows of given numbers | strongly consistent `BatchGetItem` |
-//! | [`Numbers::add`], [`Numbers::import`], [`Numbers::withdraw`] | add a number, put it back, take it out of circulation | conditional `UpdateItem` |
+//! | [`Numbers::add`], [`Numbers::put_back`], [`Numbers::import`], [`Numbers::take_over`], [`Numbers::withdraw`] | put a number into circulation, take it out | conditional `UpdateItem` |
+//! | [`Numbers::ledger`], [`Numbers::write_ledger`] | read and write what a pool costs | strongly consistent `GetItem`, conditional `UpdateItem` |
+//! | [`Routes::in_use`] | ask whether anybody has a route on a number | strongly consistent `Query` |
 //!
 //! The condition of a write is a value of `masking`. This crate renders it as an expression.
 //!
@@ -27,6 +29,10 @@ mod orders;
 mod routes;
 
 pub use self::error::StoreError;
-pub use self::numbers::{FreePage, Import, Numbers, PageKey, PoolNumber, Withdrawal};
+pub use self::numbers::changes::{Change, Import, REST_SECONDS};
+pub use self::numbers::ledger::Ledger;
+pub use self::numbers::{
+    FreePage, IndexedNumber, Numbers, PageKey, PoolNumber, Withdrawn, WithdrawnBy,
+};
 pub use self::orders::{Orders, TableNames};
 pub use self::routes::Routes;

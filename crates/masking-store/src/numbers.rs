@@ -1,22 +1,22 @@
-//! The numbers table: the numbers of each pool, and when each is free.
+//! The numbers table: the numbers of each pool, and when each is free. `changes.rs` beside
+//! this file puts numbers into circulation and takes them out; `ledger.rs` has what a
+//! pool costs.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::try_join_all;
 use lambda_support::AwsError;
 use masking::{Number, Pool, PoolId, Provider, Timestamp};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
 use crate::item::{Item, moment, read, string};
+
+pub(crate) mod changes;
+pub(crate) mod ledger;
 
 /// The access patterns of the numbers table.
 #[derive(Clone, Debug)]
@@ -38,40 +38,53 @@ pub struct FreePage {
 #[derive(Clone, Debug)]
 pub struct PageKey(Item);
 
-/// The row of a number, without its pool.
+/// A number of the index, which has the keys alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolNumber {
+pub struct IndexedNumber {
     /// The virtual number, which is the key of the row.
     pub number: Number,
     /// From this moment on, an order may claim the number.
     pub available_at: Timestamp,
-    /// Whether the pool may hand out the number. False if it was withdrawn.
-    pub in_circulation: bool,
-    /// Where the number is rented. None if the row was read from the index, which does not
-    /// hold it.
+}
+
+/// The row of a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolNumber {
+    /// The virtual number, which is the key of the row.
+    pub number: Number,
+    /// The pool that may hand the number out.
+    pub pool: PoolId,
+    /// From this moment on, an order may claim the number.
+    pub available_at: Timestamp,
+    /// Where the number is rented. None if this version does not know the provider.
     pub provider: Option<Provider>,
+    /// The provider's id of the number. None if it was imported by hand.
+    pub provider_id: Option<String>,
+    /// When the number came into circulation. None if an earlier version added it.
+    pub added_at: Option<Timestamp>,
+    /// Who took the number out of circulation, if anyone.
+    pub withdrawn: Option<Withdrawn>,
 }
 
-/// The result of importing one number.
+/// Who took a number out of circulation, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Import {
-    /// The number is new.
-    Added,
-    /// The number was withdrawn, and is in circulation again.
-    PutBack,
-    /// The number was in circulation already.
-    Known,
-    /// The number belongs to another pool, and stays there.
-    OfAnotherPool,
+pub struct Withdrawn {
+    /// Who it was.
+    pub by: WithdrawnBy,
+    /// When it was. The beginning of time if an earlier version withdrew the number.
+    pub at: Timestamp,
 }
 
-/// The result of withdrawing one number.
+/// Who took a number out of circulation, which decides how it comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// The number is out of circulation.
-    Withdrawn,
-    /// The number is not one of the pool, or not of the provider.
-    NotOfThePool,
+pub enum WithdrawnBy {
+    /// An operator: an import brings it back.
+    Operator,
+    /// An operator, for good: the number is given back to the provider.
+    Retirement,
+    /// A check, since the provider's account lacked it: a check brings it back when the
+    /// account has it again.
+    Account,
 }
 
 /// The most keys of one request. Source: DynamoDB API reference, `BatchGetItem`.
@@ -84,11 +97,39 @@ const MOST_REQUESTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
+struct IndexItem {
+    number: String,
+    available_at: u64,
+}
+
+#[derive(Deserialize)]
 struct NumberItem {
     number: String,
+    pool: String,
     available_at: u64,
     pool_shard: Option<String>,
     provider: Option<String>,
+    provider_id: Option<String>,
+    added_at: Option<u64>,
+    withdrawn_by: Option<String>,
+    withdrawn_at: Option<u64>,
+}
+
+impl WithdrawnBy {
+    const ALL: [Self; 3] = [Self::Operator, Self::Retirement, Self::Account];
+
+    /// Returns the name in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Retirement => "retirement",
+            Self::Account => "account",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
 }
 
 impl Numbers {
@@ -126,7 +167,7 @@ impl Numbers {
             .await
             .map_err(AwsError::of("Query on Numbers"))?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty()).map(PageKey);
-        let rows = answer.items.unwrap_or_default().into_iter().map(row);
+        let rows = answer.items.unwrap_or_default().into_iter().map(indexed);
         let numbers = rows.map(|row| row.map(|row| row.number)).collect::<Result<_, _>>()?;
         Ok(FreePage { numbers, next })
     }
@@ -137,12 +178,12 @@ impl Numbers {
     /// # Errors
     ///
     /// DynamoDB refused the query of a shard or did not answer, or a row is malformed.
-    pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<PoolNumber>, StoreError> {
+    pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<IndexedNumber>, StoreError> {
         let shards = (0..pool.shards).map(|shard| self.in_shard(pool, shard));
         Ok(try_join_all(shards).await?.into_iter().flatten().collect())
     }
 
-    async fn in_shard(&self, pool: &Pool, shard: u64) -> Result<Vec<PoolNumber>, StoreError> {
+    async fn in_shard(&self, pool: &Pool, shard: u64) -> Result<Vec<IndexedNumber>, StoreError> {
         let mut rows = Vec::new();
         let mut items = self
             .client
@@ -155,7 +196,7 @@ impl Numbers {
             .items()
             .send();
         while let Some(item) = items.next().await {
-            rows.push(row(item.map_err(AwsError::of("Query on Numbers"))?)?);
+            rows.push(indexed(item.map_err(AwsError::of("Query on Numbers"))?)?);
         }
         Ok(rows)
     }
@@ -196,115 +237,6 @@ impl Numbers {
         }
         Err(AwsError::Refused { operation: BATCH_READ, code: "UnprocessedKeys".to_owned() }.into())
     }
-
-    /// Adds a number of a provider's account. Idempotent: an existing row stays as it is, and
-    /// a withdrawn number stays withdrawn. `provider_id` is the provider's id of the number.
-    ///
-    /// # Errors
-    ///
-    /// DynamoDB refused the write or did not answer. The number may have been added.
-    pub async fn add(
-        &self,
-        pool: &Pool,
-        number: &Number,
-        provider_id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let update = self
-            .arrival(pool, number, pool.provider, now)
-            .expression_attribute_names("#provider_id", "provider_id")
-            .expression_attribute_values(":provider_id", string(provider_id))
-            .update_expression(
-                "SET #pool = :pool, #provider = :provider, #provider_id = :provider_id, \
-                 pool_shard = :shard, available_at = :now",
-            )
-            .condition_expression("attribute_not_exists(#number)")
-            .expression_attribute_names("#number", "number");
-        if_condition_holds(update.send().await.map(drop))?;
-        Ok(())
-    }
-
-    /// Adds a number that was rented by hand, or puts a withdrawn number back into
-    /// circulation. Idempotent: a number that is in circulation keeps its row.
-    ///
-    /// # Errors
-    ///
-    /// DynamoDB refused the write or did not answer. The number may have been imported.
-    pub async fn import(
-        &self,
-        pool: &Pool,
-        number: &Number,
-        now: Timestamp,
-    ) -> Result<Import, StoreError> {
-        let update = self
-            .arrival(pool, number, Provider::Manual, now)
-            .update_expression(
-                "SET #pool = :pool, #provider = if_not_exists(#provider, :provider), \
-                 pool_shard = if_not_exists(pool_shard, :shard), \
-                 available_at = if_not_exists(available_at, :now)",
-            )
-            .condition_expression("attribute_not_exists(#number) OR #pool = :pool")
-            .expression_attribute_names("#number", "number")
-            .return_values(ReturnValue::AllOld);
-        let old = if_condition_holds(update.send().await.map(|answer| answer.attributes))?;
-        Ok(match old {
-            None => Import::OfAnotherPool,
-            Some(Some(row)) if row.contains_key("pool_shard") => Import::Known,
-            Some(Some(row)) if row.contains_key("pool") => Import::PutBack,
-            Some(_) => Import::Added,
-        })
-    }
-
-    /// Takes a number out of circulation. An order that holds it keeps it to its end. If
-    /// `provider` is given, the number must come from that provider. Idempotent.
-    ///
-    /// # Errors
-    ///
-    /// DynamoDB refused the write or did not answer. The number may have been withdrawn.
-    pub async fn withdraw(
-        &self,
-        pool: &PoolId,
-        number: &Number,
-        provider: Option<Provider>,
-    ) -> Result<Withdrawal, StoreError> {
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("number", string(number.as_str()))
-            .update_expression("REMOVE pool_shard")
-            .expression_attribute_names("#pool", "pool")
-            .expression_attribute_values(":pool", string(pool.as_str()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::None);
-        update = match provider {
-            None => update.condition_expression("#pool = :pool"),
-            Some(provider) => update
-                .condition_expression("#pool = :pool AND #provider = :provider")
-                .expression_attribute_names("#provider", "provider")
-                .expression_attribute_values(":provider", string(provider.as_str())),
-        };
-        let done = if_condition_holds(update.send().await.map(drop))?;
-        Ok(if done.is_some() { Withdrawal::Withdrawn } else { Withdrawal::NotOfThePool })
-    }
-
-    fn arrival(
-        &self,
-        pool: &Pool,
-        number: &Number,
-        provider: Provider,
-        now: Timestamp,
-    ) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("number", string(number.as_str()))
-            .expression_attribute_names("#pool", "pool")
-            .expression_attribute_names("#provider", "provider")
-            .expression_attribute_values(":pool", string(pool.id.as_str()))
-            .expression_attribute_values(":provider", string(provider.as_str()))
-            .expression_attribute_values(":shard", string(pool.shard(shard_of(number, pool))))
-            .expression_attribute_values(":now", moment(now))
-    }
 }
 
 fn consistent(numbers: &[Number]) -> Result<KeysAndAttributes, AwsError> {
@@ -316,41 +248,33 @@ fn consistent(numbers: &[Number]) -> Result<KeysAndAttributes, AwsError> {
         .map_err(AwsError::not_sent(BATCH_READ))
 }
 
+fn indexed(item: Item) -> Result<IndexedNumber, StoreError> {
+    let item: IndexItem = read(item, "Numbers")?;
+    let number = item.number.parse().map_err(|_| malformed("number"))?;
+    Ok(IndexedNumber { number, available_at: Timestamp::from_seconds(item.available_at) })
+}
+
 fn row(item: Item) -> Result<PoolNumber, StoreError> {
     let item: NumberItem = read(item, "Numbers")?;
+    // Earlier versions did not say who withdrew a number: only operators bring it back.
+    let by = item.withdrawn_by.as_deref().and_then(WithdrawnBy::parse);
+    let withdrawn = Withdrawn {
+        by: by.unwrap_or(WithdrawnBy::Operator),
+        at: Timestamp::from_seconds(item.withdrawn_at.unwrap_or_default()),
+    };
     Ok(PoolNumber {
-        number: item
-            .number
-            .parse()
-            .map_err(|_| StoreError::Malformed { table: "Numbers", field: "number" })?,
+        number: item.number.parse().map_err(|_| malformed("number"))?,
+        pool: PoolId::parse(&item.pool).ok_or_else(|| malformed("pool"))?,
         available_at: Timestamp::from_seconds(item.available_at),
-        in_circulation: item.pool_shard.is_some(),
         provider: item.provider.as_deref().and_then(Provider::parse),
+        provider_id: item.provider_id,
+        added_at: item.added_at.map(Timestamp::from_seconds),
+        withdrawn: item.pool_shard.is_none().then_some(withdrawn),
     })
 }
 
-/// Returns the shard of a number. A hash spreads the numbers evenly over the shards of a pool.
-fn shard_of(number: &Number, pool: &Pool) -> u64 {
-    let digest = Sha256::digest(number.as_str().as_bytes());
-    let value = digest.iter().take(8).fold(0, |value: u64, byte| (value << 8) | u64::from(*byte));
-    value % pool.shards
-}
-
-/// Returns nothing if the condition of a write failed, which is not an error.
-fn if_condition_holds<T>(
-    result: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
-) -> Result<Option<T>, StoreError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(AwsError::of("UpdateItem on Numbers")(error).into()),
-    }
+fn malformed(field: &'static str) -> StoreError {
+    StoreError::Malformed { table: "Numbers", field }
 }
 
 #[cfg(test)]

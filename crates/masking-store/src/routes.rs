@@ -1,13 +1,13 @@
-//! The routes table: reads the route of a call.
+//! The routes table: reads the route of a call, and whether a number has any.
 
 use aws_sdk_dynamodb::Client;
 use lambda_support::AwsError;
-use masking::{Number, PhoneHash, Route};
+use masking::{Number, PhoneHash, Route, Timestamp};
 
 use crate::StoreError;
-use crate::item::{read_route, string};
+use crate::item::{moment, read_route, string};
 
-/// The access pattern of the routes table.
+/// The access patterns of the routes table.
 #[derive(Clone, Debug)]
 pub struct Routes {
     client: Client,
@@ -44,6 +44,36 @@ impl Routes {
             .await
             .map_err(AwsError::of("GetItem on Routes"))?;
         answer.item.map(read_route).transpose()
+    }
+
+    /// Asks whether anybody has a route on a number that is live or cools down, with a
+    /// strongly consistent read. Reads no phone.
+    ///
+    /// # Errors
+    ///
+    /// DynamoDB refused the read or did not answer.
+    pub async fn in_use(&self, number: &Number, now: Timestamp) -> Result<bool, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#number = :number")
+            .filter_expression("reusable_at > :now")
+            .projection_expression("#number, caller, reusable_at")
+            .expression_attribute_names("#number", "number")
+            .expression_attribute_values(":number", string(number.as_str()))
+            .expression_attribute_values(":now", moment(now))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        match pages.next().await {
+            None => Ok(false),
+            Some(row) => {
+                row.map_err(AwsError::of("Query on Routes"))?;
+                Ok(true)
+            }
+        }
     }
 
     /// Opens the TLS connection with a first request. A function has a full processor while it

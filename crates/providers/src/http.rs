@@ -2,17 +2,21 @@
 //! and errors that say what to do and quote nothing.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{Method, Request};
+use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::credential::Credential;
+use crate::time::rfc_2822;
+use crate::transport::{Cause, NoReply, Reply, Transport};
 
-/// The time limit for connecting.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The time limit for one request, from connecting to the whole answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -21,6 +25,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 4;
 /// The back-off before the second attempt. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a provider is left alone that limits requests and does not say for how long.
+const USUAL_PAUSE: Duration = Duration::from_mins(1);
 
 /// A failed call of a provider's API. Safe to log: it quotes neither the provider's
 /// answer nor an address, since both may hold anything.
@@ -53,16 +60,19 @@ pub enum Problem {
     Nonsense,
     /// No connection was made; nothing was sent.
     #[error("no connection: check `base_url` or `subdomain`, and the network")]
-    NotReached(#[source] reqwest::Error),
+    NotReached(#[source] Cause),
     /// No answer came, or it broke off. The provider may have carried out the request.
     #[error("no answer")]
-    NoAnswer(#[source] reqwest::Error),
+    NoAnswer(#[source] Cause),
     /// The deadline had passed; nothing was sent.
     #[error("no time left for it: the next check goes on")]
     OutOfTime,
     /// The pages of the list lead in circles, to another host, or nowhere.
     #[error("the list's pages can't be followed to its end")]
     Endless,
+    /// The provider sold a number that it has not put into service yet.
+    #[error("the number is not in service yet: the next check looks again")]
+    NotInService,
     /// The list has a number under the requested tag that can't be read.
     #[error("the list holds a number that is not in E.164 form")]
     UnreadableNumber,
@@ -71,7 +81,7 @@ pub enum Problem {
 /// A provider's API, with our credentials for it.
 #[derive(Clone)]
 pub(crate) struct Http {
-    pub(crate) client: Client,
+    pub(crate) transport: Transport,
     pub(crate) base: Url,
     pub(crate) user: String,
     pub(crate) password: Credential,
@@ -86,34 +96,20 @@ impl fmt::Debug for Http {
     }
 }
 
-/// A response of any status, read to its end.
-struct Reply {
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
-}
-
-/// Makes the HTTP client that all number APIs share. It follows no redirect, so that
-/// credentials go only to the address that the operator set.
-///
-/// # Errors
-///
-/// TLS can't be initialised, or the system's DNS configuration can't be read.
-/// Source: the documentation of `reqwest::ClientBuilder::build`.
-pub fn client() -> Result<Client, reqwest::Error> {
-    // Fails if the process has a default already, which will do as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(ATTEMPT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-}
-
 impl ApiError {
     /// Returns a function for `map_err` that says in which call the problem occurred.
     pub(crate) fn at(call: &'static str) -> impl FnOnce(Problem) -> Self {
         move |problem| Self { call, problem }
+    }
+
+    /// How long to leave the provider alone, if it limits requests.
+    pub fn rate_limit(&self) -> Option<Duration> {
+        match self.problem {
+            Problem::Status { status: 429, retry_after, .. } => {
+                Some(retry_after.unwrap_or(USUAL_PAUSE))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -154,20 +150,35 @@ impl Http {
         url: &Url,
         deadline: Instant,
     ) -> Result<T, Problem> {
+        self.get_dated(url, deadline).await.map(|(answer, _)| answer)
+    }
+
+    /// Does the same, and returns the provider's time beside the answer, in seconds since
+    /// the Unix epoch.
+    pub(crate) async fn get_dated<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        deadline: Instant,
+    ) -> Result<(T, Option<i64>), Problem> {
         let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
-            let problem = match self.attempt(self.client.get(url.clone()), deadline).await {
-                Err(problem) if problem.is_transient() => problem,
-                settled => return settled,
-            };
-            let wait = problem.retry_after().unwrap_or(pause);
-            if left(deadline) <= wait {
-                return Err(problem);
+        let mut attempts = 1;
+        let reply = loop {
+            match self.attempt(&Method::GET, url, &[], deadline).await {
+                Ok(reply) => break reply,
+                Err(problem) => {
+                    let wait = problem.retry_after().unwrap_or(pause);
+                    let again = problem.is_transient() && attempts < ATTEMPTS;
+                    if !again || left(deadline) <= wait {
+                        return Err(problem);
+                    }
+                    tokio::time::sleep(wait).await;
+                }
             }
-            tokio::time::sleep(wait).await;
             pause *= 2;
-        }
-        self.attempt(self.client.get(url.clone()), deadline).await
+            attempts += 1;
+        };
+        let date = reply.headers.get(DATE).and_then(|date| rfc_2822(date.to_str().ok()?));
+        Ok((reply.read()?, date))
     }
 
     /// Sends a POST once: only the caller knows whether it may be repeated.
@@ -177,45 +188,85 @@ impl Http {
         form: &[(&str, &str)],
         deadline: Instant,
     ) -> Result<T, Problem> {
-        self.attempt(self.client.post(url.clone()).form(form), deadline).await
+        self.attempt(&Method::POST, url, form, deadline).await?.read()
+    }
+
+    /// Sends a request of another method once, and ignores the body of its answer.
+    pub(crate) async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        form: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<(), Problem> {
+        self.attempt(method, url, form, deadline).await.map(drop)
     }
 
     /// Sends a request once.
-    async fn attempt<T: DeserializeOwned>(
+    async fn attempt(
         &self,
-        request: RequestBuilder,
+        method: &Method,
+        url: &Url,
+        form: &[(&str, &str)],
         deadline: Instant,
-    ) -> Result<T, Problem> {
-        let request = request.basic_auth(&self.user, Some(self.password.reveal()));
-        send(request, deadline).await?.read(self.code_at)
+    ) -> Result<Reply, Problem> {
+        let request = self.request(method, url, form)?;
+        let reply = self.answer(request, deadline).await?;
+        if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, self.code_at)) }
     }
-}
 
-async fn send(request: RequestBuilder, deadline: Instant) -> Result<Reply, Problem> {
-    let left = left(deadline);
-    if left.is_zero() {
-        return Err(Problem::OutOfTime);
+    fn request(
+        &self,
+        method: &Method,
+        url: &Url,
+        form: &[(&str, &str)],
+    ) -> Result<Request<Vec<u8>>, Problem> {
+        let credentials = STANDARD.encode(format!("{}:{}", self.user, self.password.reveal()));
+        let request = Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(AUTHORIZATION, format!("Basic {credentials}"));
+        let request = if form.is_empty() {
+            request.body(Vec::new())
+        } else {
+            let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+            request
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.into_bytes())
+        };
+        request.map_err(|error| Problem::NotReached(error.into()))
     }
-    let response = request.timeout(left.min(ATTEMPT_TIMEOUT)).send().await.map_err(transport)?;
-    let status = response.status();
-    let retry_after = (response.headers().get(RETRY_AFTER))
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
-    let body = response.bytes().await.map_err(transport)?.to_vec();
-    Ok(Reply { status, retry_after, body })
+
+    async fn answer(&self, request: Request<Vec<u8>>, deadline: Instant) -> Result<Reply, Problem> {
+        let left = left(deadline);
+        if left.is_zero() {
+            return Err(Problem::OutOfTime);
+        }
+        let limit = left.min(ATTEMPT_TIMEOUT);
+        match tokio::time::timeout(limit, self.transport.send(request)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(NoReply::NotSent(cause))) => Err(Problem::NotReached(cause)),
+            Ok(Err(NoReply::Lost(cause))) => Err(Problem::NoAnswer(cause)),
+            Err(elapsed) => Err(Problem::NoAnswer(elapsed.into())),
+        }
+    }
 }
 
 impl Reply {
-    fn read<T: DeserializeOwned>(self, code_at: &str) -> Result<T, Problem> {
-        if self.status.is_success() {
-            // The parser's own error would quote the answer.
-            return serde_json::from_slice(&self.body).map_err(|_| Problem::Nonsense);
-        }
-        Err(Problem::Status {
-            status: self.status.as_u16(),
-            code: error_code(&self.body, code_at),
-            retry_after: self.retry_after,
-        })
+    fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        // The parser's own error would quote the answer.
+        serde_json::from_slice(&self.body).map_err(|_| Problem::Nonsense)
+    }
+}
+
+fn refusal(reply: &Reply, code_at: &str) -> Problem {
+    let retry_after = (reply.headers.get(RETRY_AFTER))
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    Problem::Status {
+        status: reply.status.as_u16(),
+        code: error_code(&reply.body, code_at),
+        retry_after,
     }
 }
 
@@ -224,13 +275,6 @@ fn error_code(body: &[u8], code_at: &str) -> Option<i64> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let code = body.pointer(code_at)?;
     code.as_i64().or_else(|| code.as_str()?.parse().ok())
-}
-
-fn transport(error: reqwest::Error) -> Problem {
-    let not_sent = error.is_connect() || error.is_builder();
-    // The address has the account and the phone number in it.
-    let error = error.without_url();
-    if not_sent { Problem::NotReached(error) } else { Problem::NoAnswer(error) }
 }
 
 fn left(deadline: Instant) -> Duration {

@@ -1,15 +1,14 @@
 //! The list of providers: their webhooks, and the number APIs of those that rent numbers
 //! out. `secret.rs` and `rental_secret.rs` list their parts of the secrets.
 
-use std::time::Instant;
-
 use http::Method;
 use masking::{Number, NumberType, Provider};
-use reqwest::Client;
+use tokio::time::Instant;
 
 use crate::http::ApiError;
-use crate::rental::{self, BuyError, Listing, Owned, Purpose};
+use crate::rental::{self, BuyError, Listing, NumberApi as _, Owned, Purpose, Tagged};
 use crate::rental_secret::RentalSecret;
+use crate::transport::Transport;
 use crate::webhook::Webhook;
 use crate::{exotel, switch, twilio};
 
@@ -32,18 +31,28 @@ enum Api {
     Exotel(exotel::numbers::Api),
 }
 
+/// Hands a call to the API of the provider, whichever it is.
+macro_rules! with {
+    ($self:ident, $api:ident => $call:expr) => {
+        match &$self.0 {
+            Api::Twilio($api) => $call,
+            Api::Exotel($api) => $call,
+        }
+    };
+}
+
 impl NumberApi {
     /// Opens a provider's API with the account in the secret. `None` if the provider has
-    /// no API, or the secret no account. [`client`](crate::client) makes the client.
-    pub fn open(provider: Provider, secret: &RentalSecret, client: &Client) -> Option<Self> {
-        let client = client.clone();
+    /// no API, or the secret no account.
+    pub fn open(provider: Provider, secret: &RentalSecret, transport: &Transport) -> Option<Self> {
+        let transport = transport.clone();
         let api = match provider {
             Provider::Manual => return None,
             Provider::Twilio => {
-                Api::Twilio(twilio::numbers::Api::new(client, secret.twilio.as_ref()?))
+                Api::Twilio(twilio::numbers::Api::new(transport, secret.twilio.as_ref()?))
             }
             Provider::Exotel => {
-                Api::Exotel(exotel::numbers::Api::new(client, secret.exotel.as_ref()?))
+                Api::Exotel(exotel::numbers::Api::new(transport, secret.exotel.as_ref()?))
             }
         };
         Some(Self(api))
@@ -56,13 +65,34 @@ impl NumberApi {
     /// The first page could not be read. If a later page fails, the listing is returned
     /// as incomplete: see [`Listing::is_complete`].
     pub async fn owned(&self, tag: &str, deadline: Instant) -> Result<Listing, ApiError> {
-        match &self.0 {
-            Api::Twilio(api) => rental::owned(api, tag, deadline).await,
-            Api::Exotel(api) => rental::owned(api, tag, deadline).await,
-        }
+        with!(self, api => rental::owned(api, tag, deadline).await)
     }
 
-    /// Finds numbers that can be rented, at most `limit`. `country` is an ISO 3166 code.
+    /// Lists every number of the account, with its tag as the account has it.
+    ///
+    /// # Errors
+    ///
+    /// The list could not be read to its end.
+    pub async fn everything(&self, deadline: Instant) -> Result<Vec<Tagged>, ApiError> {
+        with!(self, api => rental::everything(api, deadline).await)
+    }
+
+    /// Reads one number of the account by the provider's id. `None` if the account has
+    /// no such number.
+    ///
+    /// # Errors
+    ///
+    /// The provider did not answer, or not with a number.
+    pub async fn read(
+        &self,
+        provider_id: &str,
+        deadline: Instant,
+    ) -> Result<Option<Tagged>, ApiError> {
+        let entry = with!(self, api => api.read(provider_id, deadline).await)?;
+        Ok(entry.map(Tagged::from))
+    }
+
+    /// Finds numbers that can be rented, about `limit`. `country` is an ISO 3166 code.
     ///
     /// # Errors
     ///
@@ -74,13 +104,11 @@ impl NumberApi {
         limit: usize,
         deadline: Instant,
     ) -> Result<Vec<Number>, ApiError> {
-        match &self.0 {
-            Api::Twilio(api) => rental::available(api, country, number_type, limit, deadline).await,
-            Api::Exotel(api) => rental::available(api, country, number_type, limit, deadline).await,
-        }
+        with!(self, api => rental::available(api, country, number_type, limit, deadline).await)
     }
 
-    /// Rents exactly this number. The order itself sets its tag and webhooks.
+    /// Rents exactly this number, unless the account has it already. The order itself
+    /// sets its tag and webhooks.
     ///
     /// Sends the order once. If the answer is lost, looks the number up in the account
     /// before it reports the purchase as unconfirmed; half of the time is reserved for
@@ -95,10 +123,30 @@ impl NumberApi {
         purpose: &Purpose<'_>,
         deadline: Instant,
     ) -> Result<Owned, BuyError> {
-        match &self.0 {
-            Api::Twilio(api) => rental::buy(api, number, purpose, deadline).await,
-            Api::Exotel(api) => rental::buy(api, number, purpose, deadline).await,
-        }
+        with!(self, api => rental::buy(api, number, purpose, deadline).await)
+    }
+
+    /// Sets tag and webhooks of a number that the account has.
+    ///
+    /// # Errors
+    ///
+    /// The provider refused or did not answer. The number may have been changed.
+    pub async fn point(
+        &self,
+        provider_id: &str,
+        purpose: &Purpose<'_>,
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        with!(self, api => api.point(provider_id, purpose, deadline).await)
+    }
+
+    /// Gives a number back, so that it costs nothing any more. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// The provider refused or did not answer. The number may have been given back.
+    pub async fn give_back(&self, provider_id: &str, deadline: Instant) -> Result<(), ApiError> {
+        with!(self, api => api.give_back(provider_id, deadline).await)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use masking::{Number, Pool};
-use masking_store::{Import, StoreError, Withdrawal};
+use masking_store::{Change, Import, StoreError, WithdrawnBy};
 
 use crate::RefillPool;
 use crate::handler::for_each;
@@ -11,42 +11,70 @@ use crate::handler::for_each;
 /// How many numbers a log line names at most.
 const NAMED: usize = 20;
 
+/// The result of importing one number, with the take-over of other pools' numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    Added,
+    PutBack,
+    Known,
+    TakenOver,
+    OfAnotherPool,
+}
+
 impl RefillPool {
     pub(crate) async fn import(
         &self,
         pool: &Pool,
         numbers: &BTreeSet<Number>,
     ) -> Result<(), StoreError> {
-        let now = self.now();
-        let import = async |number| self.numbers.import(pool, number, now).await;
-        let results = for_each(numbers, import).await?;
-        let of_another_pool = with(&results, &Import::OfAnotherPool);
+        let results = for_each(numbers, async |number| self.import_one(pool, number).await).await?;
+        let of_another_pool = with(&results, &Arrival::OfAnotherPool);
         tracing::info!(
             pool = %pool.id,
-            added = with(&results, &Import::Added).len(),
-            put_back = with(&results, &Import::PutBack).len(),
-            known = with(&results, &Import::Known).len(),
+            added = with(&results, &Arrival::Added).len(),
+            put_back = with(&results, &Arrival::PutBack).len(),
+            known = with(&results, &Arrival::Known).len(),
+            taken_over = with(&results, &Arrival::TakenOver).len(),
             of_another_pool = of_another_pool.len(),
             "imported numbers"
         );
         if !of_another_pool.is_empty() {
             let numbers = named(&of_another_pool);
-            tracing::warn!(pool = %pool.id, numbers, "numbers of another pool were not moved");
+            tracing::warn!(pool = %pool.id, numbers, "numbers of another pool were not moved: withdraw them there, and import them again when their orders are over");
         }
         Ok(())
     }
 
+    /// Imports a number, or takes it over from another pool that has no use for it.
+    async fn import_one(&self, pool: &Pool, number: &Number) -> Result<Arrival, StoreError> {
+        let now = self.now();
+        match self.numbers.import(pool, number, now).await? {
+            Import::Added => return Ok(Arrival::Added),
+            Import::PutBack => return Ok(Arrival::PutBack),
+            Import::Known => return Ok(Arrival::Known),
+            Import::OfAnotherPool => {}
+        }
+        let taken_over = !self.routes.in_use(number, now).await?
+            && self.numbers.take_over(pool, number, None, now).await? == Change::Done;
+        Ok(if taken_over { Arrival::TakenOver } else { Arrival::OfAnotherPool })
+    }
+
+    /// Takes numbers out of circulation. Those that are retired are given back by a later
+    /// check.
     pub(crate) async fn withdraw(
         &self,
         pool: &Pool,
         numbers: &BTreeSet<Number>,
+        by: WithdrawnBy,
     ) -> Result<(), StoreError> {
-        let withdraw = async |number| self.numbers.withdraw(&pool.id, number, None).await;
+        let now = self.now();
+        let withdraw = async |number| self.numbers.withdraw(pool, number, by, now).await;
         let results = for_each(numbers, withdraw).await?;
         tracing::info!(
             pool = %pool.id,
-            withdrawn = with(&results, &Withdrawal::Withdrawn).len(),
-            not_of_the_pool = with(&results, &Withdrawal::NotOfThePool).len(),
+            withdrawn = with(&results, &Change::Done).len(),
+            not_of_the_pool = with(&results, &Change::NotSo).len(),
+            to_be_given_back = by == WithdrawnBy::Retirement,
             "withdrew numbers"
         );
         Ok(())

@@ -1,204 +1,244 @@
 //! Checks a pool: reconciles the table with the provider's account, then buys numbers.
 //!
-//! The account's numbers under the pool's tag are the truth about what is rented. The
-//! table is reconciled with them before anything is bought, so that a crash between
-//! paying and storing loses no number and buys none twice. `reconcile.rs` and
-//! `purchases.rs` decide what to do; this file does it.
+//! Neither a listing nor the index is trusted alone: the ledger bounds what is paid, and
+//! the account is asked again before a number is withdrawn. A check that ends anywhere is
+//! continued by the next. `reconcile.rs`, `missing.rs`, `ledger.rs` and `purchases.rs`
+//! decide what to do; this file, `closer.rs` and `buy.rs` do it.
 
-use std::time::Instant;
-
-use lambda_support::Chain;
-use masking::{Number, Pool, Provider};
-use masking_store::StoreError;
-use providers::{ApiError, BuyError, Listing, NumberApi, Owned, Purpose};
-use tracing::field::display;
+use masking::{Number, Pool, Provider, Timestamp};
+use masking_store::{Change, IndexedNumber, Ledger};
+use providers::{Listing, NumberApi, Owned, Purpose};
+use tokio::time::Instant;
 
 use crate::circulation::Circulation;
-use crate::handler::{RefillPool, for_each};
-use crate::purchases::{Step, candidates, next_step, shortfall};
-use crate::reconcile::{Reconciliation, numbers_to_read, reconcile};
-use crate::tag;
+use crate::handler::RefillPool;
+use crate::reconcile::{Findings, Retired, numbers_to_read, reconcile};
+use crate::stop::Stop;
+use crate::{ledger, tag};
+
+/// The log message of a pool that needs numbers. The template's `PoolBelowMinFreeFilter`
+/// matches it.
+const BELOW_MIN_FREE: &str = "a pool is below min_free";
 
 /// A check in progress: what it found, and what it did so far.
-struct Check<'a> {
-    function: &'a RefillPool,
-    pool: &'a Pool,
-    deadline: Instant,
-    circulation: Circulation,
-    added: usize,
-    withdrawn: usize,
-    bought: usize,
+pub(crate) struct Check<'a> {
+    pub(crate) function: &'a RefillPool,
+    pub(crate) pool: &'a Pool,
+    pub(crate) tag: String,
+    pub(crate) deadline: Instant,
+    pub(crate) ledger: Ledger,
+    pub(crate) circulation: Circulation,
+    pub(crate) done: Done,
 }
 
-/// Why a check stops early.
-enum Stop {
-    Table(StoreError),
-    Provider(ApiError),
-    Purchase(BuyError),
-    NoCountry,
-    OutOfTime,
+/// What a check did, in numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    added: usize,
+    put_back: usize,
+    taken_over: usize,
+    pub(crate) withdrawn: usize,
+    given_back: usize,
+    pub(crate) bought: usize,
 }
 
 impl RefillPool {
     /// Brings a pool back to its target, as far as its provider and the time allow.
     /// Problems are logged; the next check goes on from there.
     pub(crate) async fn check(&self, pool: &Pool, deadline: Instant) {
-        let circulation = match self.numbers.in_circulation(pool).await {
-            Ok(rows) => Circulation::from_iter(rows),
-            Err(error) => return Stop::Table(error).log(pool),
-        };
         let mut check = Check {
             function: self,
             pool,
+            tag: tag::of(&self.stack_name, &pool.id),
             deadline,
-            circulation,
-            added: 0,
-            withdrawn: 0,
-            bought: 0,
+            ledger: Ledger::default(),
+            circulation: Circulation::default(),
+            done: Done::default(),
         };
-        if let Some(api) = self.number_api(pool).await
-            && let Err(stop) = check.refill(&api).await
-        {
+        // Whatever is cut off here is mended by the next check, as after a crash.
+        let ended = tokio::time::timeout_at(deadline, check.run()).await;
+        if let Err(stop) = ended.unwrap_or(Err(Stop::OutOfTime)) {
+            check.pause(&stop).await;
             stop.log(pool);
+            if matches!(stop, Stop::Table(_)) {
+                return;
+            }
         }
         check.log();
     }
 
-    /// The API of the pool's provider. `None` for a pool that is filled by hand, or while
-    /// the secret has no account.
-    async fn number_api(&self, pool: &Pool) -> Option<NumberApi> {
+    /// The API of the pool's provider. `None` for a pool that is filled by hand.
+    async fn number_api(&self, pool: &Pool) -> Result<Option<NumberApi>, Stop> {
+        if pool.provider == Provider::Manual {
+            return Ok(None);
+        }
         // Checks are rare enough to read the secret each time.
         let secret = self.accounts.fresh().await.unwrap_or_default();
-        let api = NumberApi::open(pool.provider, &secret, &self.http);
-        if api.is_none() && pool.provider != Provider::Manual {
-            tracing::error!(
-                pool = %pool.id,
-                provider = ?pool.provider,
-                "the rental secret has no account to rent numbers from: fill it in"
-            );
-        }
-        api
+        let api = NumberApi::open(pool.provider, &secret, &self.transport);
+        api.map(Some).ok_or(Stop::NoAccount)
     }
 }
 
 impl Check<'_> {
-    async fn refill(&mut self, api: &NumberApi) -> Result<(), Stop> {
-        let tag = tag::of(&self.function.stack_name, &self.pool.id);
-        let listing = api.owned(&tag, self.deadline).await.map_err(Stop::Provider)?;
-        self.reconcile(&listing).await.map_err(Stop::Table)?;
-        let owned = listing.numbers.len();
-        // Only a complete listing says how many numbers the account holds.
-        if let Some(error) = listing.cut_short {
-            return Err(Stop::Provider(error));
+    async fn run(&mut self) -> Result<(), Stop> {
+        let indexed = self.function.numbers.in_circulation(self.pool).await?;
+        self.circulation = indexed.iter().cloned().collect();
+        let Some(api) = self.function.number_api(self.pool).await? else { return Ok(()) };
+        self.ledger = self.function.numbers.ledger(&self.pool.id).await?;
+        if ledger::is_paused(self.ledger, self.function.now()) {
+            return Err(Stop::Paused);
         }
-        let shortfall = shortfall(self.pool, &self.circulation, owned, self.function.now());
-        self.buy(api, &tag, shortfall).await
+        let listing = api.owned(&self.tag, self.deadline).await.map_err(Stop::Provider)?;
+        let rows = self.function.numbers.rows(&numbers_to_read(&indexed, &listing)).await?;
+        let findings = reconcile(self.pool, rows, &listing, self.function.now());
+        self.settle(&listing, &findings).await?;
+        self.reconcile(&api, findings, listing.numbers.len()).await?;
+        let Listing { others, cut_short, .. } = listing;
+        // Nothing is bought before the account was listed to its end, nor on a listing
+        // that lacked numbers: it may lack more.
+        match cut_short {
+            Some(error) => Err(Stop::Provider(error)),
+            None if 0 < self.done.withdrawn => Ok(()),
+            None => self.buy(&api, others).await,
+        }
     }
 
-    async fn reconcile(&mut self, listing: &Listing) -> Result<(), StoreError> {
-        let rows = self.function.numbers.rows(&numbers_to_read(&self.circulation, listing)).await?;
-        let indexed = std::mem::take(&mut self.circulation);
-        let Reconciliation { circulation, add, withdraw } =
-            reconcile(self.pool.provider, indexed, rows, listing);
+    /// Brings the ledger in line with the listing.
+    async fn settle(&mut self, listing: &Listing, findings: &Findings) -> Result<(), Stop> {
+        let certain = listing.is_complete() && findings.missing.is_empty();
+        let now = self.function.now();
+        let settled = ledger::after_listing(self.ledger, findings.held, certain, now);
+        if settled != self.ledger || self.ledger.revision == 0 {
+            self.write(settled).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the ledger, which no other check may have written meanwhile.
+    pub(crate) async fn write(&mut self, ledger: Ledger) -> Result<(), Stop> {
+        let written = self.function.numbers.write_ledger(&self.pool.id, ledger).await?;
+        self.ledger = written.ok_or(Stop::Overtaken)?;
+        Ok(())
+    }
+
+    async fn reconcile(
+        &mut self,
+        api: &NumberApi,
+        findings: Findings,
+        listed: usize,
+    ) -> Result<(), Stop> {
+        let Findings { circulation, add, put_back, take_over, give_back, missing, .. } = findings;
         self.circulation = circulation;
-        for owned in &add {
-            self.add(owned).await?;
-            self.added += 1;
+        if 0 < findings.of_other_pools {
+            let numbers = findings.of_other_pools;
+            tracing::warn!(pool = %self.pool.id, numbers, "numbers under the pool's tag serve other pools: withdraw them there");
         }
-        self.withdraw(&withdraw).await
+        for owned in &add {
+            if self.add(owned).await? == Change::Done {
+                self.done.added += 1;
+            }
+        }
+        for IndexedNumber { number, available_at } in put_back {
+            self.put_back(number, available_at).await?;
+        }
+        for owned in &take_over {
+            self.take_over(owned).await?;
+        }
+        for retired in &give_back {
+            self.give_back(api, retired).await?;
+        }
+        // Whatever the account is believed to have and does not show is looked for.
+        if !missing.is_empty() || u64::try_from(listed).unwrap_or(u64::MAX) < self.ledger.paid {
+            self.look_closer(api, missing).await?;
+        }
+        Ok(())
     }
 
-    async fn add(&mut self, owned: &Owned) -> Result<(), StoreError> {
+    pub(crate) async fn add(&mut self, owned: &Owned) -> Result<Change, Stop> {
         let Owned { number, provider_id } = owned;
         let now = self.function.now();
-        self.function.numbers.add(self.pool, number, provider_id, now).await?;
-        self.circulation.insert(number.clone(), now);
-        Ok(())
+        let change = self.function.numbers.add(self.pool, number, provider_id, now).await?;
+        if change == Change::Done {
+            self.circulation.insert(number.clone(), now);
+        }
+        Ok(change)
     }
 
-    async fn withdraw(&mut self, lost: &[Number]) -> Result<(), StoreError> {
-        let Self { function, pool, .. } = *self;
-        let provider = Some(pool.provider);
-        let withdraw = async |number| function.numbers.withdraw(&pool.id, number, provider).await;
-        for_each(lost, withdraw).await?;
-        for number in lost {
-            tracing::warn!(pool = %pool.id, %number, "withdrew a number that the account lost");
-            self.circulation.remove(number);
-            self.withdrawn += 1;
+    pub(crate) async fn put_back(
+        &mut self,
+        number: Number,
+        available_at: Timestamp,
+    ) -> Result<(), Stop> {
+        let now = self.function.now();
+        if self.function.numbers.put_back(self.pool, &number, now).await? == Change::Done {
+            self.circulation.insert(number, available_at);
+            self.done.put_back += 1;
         }
         Ok(())
     }
 
-    async fn buy(&mut self, api: &NumberApi, tag: &str, shortfall: usize) -> Result<(), Stop> {
-        if shortfall == 0 {
+    /// Takes a number over that the account renamed from another pool, once it has rested.
+    async fn take_over(&mut self, owned: &Owned) -> Result<(), Stop> {
+        let Owned { number, provider_id } = owned;
+        let now = self.function.now();
+        if self.function.routes.in_use(number, now).await? {
             return Ok(());
         }
-        let Self { function, pool, deadline, .. } = *self;
-        let country = pool.country.as_deref().ok_or(Stop::NoCountry)?;
-        let limit = candidates(shortfall);
-        let for_sale = api.available(country, pool.number_type, limit, deadline).await;
-        let purpose = Purpose { pool, tag, public_base_url: &function.public_base_url };
-        for candidate in for_sale.map_err(Stop::Provider)? {
-            let time_left = deadline.saturating_duration_since(Instant::now());
-            match next_step(shortfall - self.bought, time_left) {
-                Step::Buy => {}
-                Step::Enough => return Ok(()),
-                Step::OutOfTime => return Err(Stop::OutOfTime),
-            }
-            let owned = match api.buy(&candidate, &purpose, deadline).await {
-                Ok(owned) => owned,
-                Err(BuyError::Taken) => continue,
-                Err(error) => return Err(Stop::Purchase(error)),
-            };
-            self.bought += 1;
-            // If this fails, the next listing has the number.
-            self.add(&owned).await.map_err(Stop::Table)?;
-        }
-        let short_of = shortfall - self.bought;
-        if 0 < short_of {
-            tracing::warn!(pool = %pool.id, short_of, "the provider has too few numbers for sale");
+        let Self { function, pool, .. } = *self;
+        let change = function.numbers.take_over(pool, number, Some(provider_id), now).await?;
+        if change == Change::Done {
+            self.circulation.insert(number.clone(), now);
+            self.done.taken_over += 1;
         }
         Ok(())
+    }
+
+    /// Gives a retired number back once nobody can use it any more. Its row stays, so that
+    /// a late listing does not bring it back.
+    pub(crate) async fn give_back(
+        &mut self,
+        api: &NumberApi,
+        retired: &Retired,
+    ) -> Result<(), Stop> {
+        let now = self.function.now();
+        if retired.has_rested(now)
+            && !self.function.routes.in_use(&retired.owned.number, now).await?
+        {
+            let id = &retired.owned.provider_id;
+            api.give_back(id, self.deadline).await.map_err(Stop::Provider)?;
+            self.done.given_back += 1;
+        }
+        Ok(())
+    }
+
+    /// Remembers that the provider wants to be left alone, if that is why the check ends.
+    async fn pause(&mut self, stop: &Stop) {
+        let Some(pause) = stop.rate_limit() else { return };
+        let now = self.function.now();
+        let paused = ledger::after_rate_limit(self.ledger, pause, now);
+        if let Err(stop) = self.write(paused).await {
+            stop.log(self.pool);
+        }
     }
 
     fn log(&self) {
-        let Self { pool, circulation, added, withdrawn, bought, .. } = self;
+        let Self { pool, circulation, done, ledger, .. } = self;
         let free = circulation.usable(pool, self.function.now());
-        let numbers = circulation.len();
-        tracing::info!(pool = %pool.id, free, numbers, added, withdrawn, bought, "checked a pool");
+        let (numbers, paid) = (circulation.len(), ledger.paid);
+        let Done { added, put_back, taken_over, withdrawn, given_back, bought } = done;
+        tracing::info!(
+            pool = %pool.id, free, numbers, paid, added, put_back, taken_over, withdrawn,
+            given_back, bought, "checked a pool"
+        );
+        if free < pool.min_free {
+            let min_free = pool.min_free;
+            tracing::warn!(pool = %pool.id, free, min_free, "{BELOW_MIN_FREE}");
+        }
     }
 }
 
-impl Stop {
-    fn log(&self, pool: &Pool) {
-        let pool = &pool.id;
-        match self {
-            Self::Table(error) => {
-                let error = Chain(error);
-                tracing::error!(%pool, %error, "a check stopped: the table did not answer");
-            }
-            Self::Provider(ApiError { call, problem }) => {
-                let problem = Chain(problem);
-                tracing::error!(%pool, call, %problem, "a check stopped: the provider did not answer");
-            }
-            Self::Purchase(error) => {
-                if let BuyError::Unconfirmed { lookup: Some(ApiError { call, problem }), .. } =
-                    error
-                {
-                    let problem = Chain(problem);
-                    tracing::warn!(%pool, call, %problem, "an unanswered purchase could not be looked up");
-                }
-                let cause = error.cause();
-                let call = cause.map(|cause| cause.call);
-                let problem = cause.map(|cause| display(Chain(&cause.problem)));
-                tracing::error!(%pool, %error, call, problem, "a check stopped buying");
-            }
-            Self::NoCountry => {
-                tracing::error!(%pool, "the pool has no country: nothing can be bought");
-            }
-            Self::OutOfTime => {
-                tracing::info!(%pool, "no time is left to buy more: the next check goes on");
-            }
-        }
+impl RefillPool {
+    pub(crate) fn purpose<'a>(&'a self, pool: &'a Pool, tag: &'a str) -> Purpose<'a> {
+        Purpose { pool, tag, public_base_url: &self.public_base_url }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use masking::{Allocation, Number, Pool, Timestamp};
-use masking_store::PoolNumber;
+use masking_store::IndexedNumber;
 
 /// When each number of a pool is free. Has no withdrawn numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,19 +24,6 @@ impl Circulation {
         self.0.len()
     }
 
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = &Number> {
-        self.0.keys()
-    }
-
-    /// Updates a number from its row, since the index lags behind the rows.
-    pub(crate) fn update(&mut self, row: &PoolNumber) {
-        if row.in_circulation {
-            self.insert(row.number.clone(), row.available_at);
-        } else {
-            self.remove(&row.number);
-        }
-    }
-
     pub(crate) fn insert(&mut self, number: Number, free_at: Timestamp) {
         self.0.insert(number, free_at);
     }
@@ -46,8 +33,8 @@ impl Circulation {
     }
 }
 
-impl FromIterator<PoolNumber> for Circulation {
-    fn from_iter<T: IntoIterator<Item = PoolNumber>>(rows: T) -> Self {
+impl FromIterator<IndexedNumber> for Circulation {
+    fn from_iter<T: IntoIterator<Item = IndexedNumber>>(rows: T) -> Self {
         Self(rows.into_iter().map(|row| (row.number, row.available_at)).collect())
     }
 }

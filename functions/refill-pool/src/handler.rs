@@ -1,16 +1,16 @@
-//! Handles pool messages: checks, imports and withdrawals.
+//! Handles pool messages: checks, imports, withdrawals and retirements.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
 use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
-use masking_store::{Numbers, StoreError};
-use providers::RentalSecret;
+use masking_store::{Numbers, Routes, StoreError, WithdrawnBy};
+use providers::{RentalSecret, Transport};
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Settings;
 
@@ -21,8 +21,9 @@ pub struct RefillPool {
     pub(crate) numbers: Numbers,
     /// The accounts that rent numbers.
     pub(crate) accounts: CachedSecret<Arc<RentalSecret>>,
-    /// The client of the providers' APIs.
-    pub(crate) http: reqwest::Client,
+    pub(crate) routes: Routes,
+    /// The way to the providers' APIs.
+    pub(crate) transport: Transport,
     pub(crate) stack_name: String,
     pub(crate) public_base_url: String,
     queue: SourceQueue,
@@ -33,23 +34,24 @@ pub struct RefillPool {
 }
 
 impl RefillPool {
-    /// Makes the function; `http` is the client of the providers' APIs.
+    /// Makes the function; `transport` is the way to the providers' APIs.
     pub fn new(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
         sqs: Client,
         secrets: aws_sdk_secretsmanager::Client,
-        http: reqwest::Client,
+        transport: Transport,
         clock: Clock,
     ) -> Self {
         let (url, dead_letters) = (settings.queue_url, settings.dead_letter_queue_url);
         Self {
             pools: settings.pools,
-            numbers: Numbers::new(dynamodb, settings.numbers_table),
+            numbers: Numbers::new(dynamodb.clone(), settings.numbers_table),
+            routes: Routes::new(dynamodb, settings.routes_table),
             accounts: CachedSecret::new(secrets, settings.rental_secret, |last, text| {
                 Ok(RentalSecret::read(last, text))
             }),
-            http,
+            transport,
             stack_name: settings.stack_name,
             public_base_url: settings.public_base_url,
             queue: SourceQueue::new(sqs.clone(), url.clone(), dead_letters),
@@ -87,14 +89,28 @@ impl RefillPool {
                 self.check(pool, deadline).await;
                 return Fate::Done;
             }
-            Ok(PoolMessage::Import(pool, numbers)) => self.import(pool, &numbers).await,
-            Ok(PoolMessage::Withdraw(pool, numbers)) => self.withdraw(pool, &numbers).await,
+            Ok(PoolMessage::Import(pool, numbers)) => {
+                timeout_at(deadline, self.import(pool, &numbers)).await
+            }
+            Ok(PoolMessage::Withdraw(pool, numbers)) => {
+                timeout_at(deadline, self.withdraw(pool, &numbers, WithdrawnBy::Operator)).await
+            }
+            Ok(PoolMessage::Retire(pool, numbers)) => {
+                timeout_at(deadline, self.withdraw(pool, &numbers, WithdrawnBy::Retirement)).await
+            }
         };
         match done {
-            Ok(()) => Fate::Done,
-            Err(error) => {
+            Ok(Ok(())) => Fate::Done,
+            Ok(Err(error)) => {
                 let error = Chain(&error);
                 tracing::error!(%error, message.id = message.message_id, "a pool message is to be tried again");
+                Fate::Again
+            }
+            Err(_) => {
+                tracing::error!(
+                    message.id = message.message_id,
+                    "a pool message took too long, and is to be tried again"
+                );
                 Fate::Again
             }
         }

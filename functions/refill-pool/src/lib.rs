@@ -5,14 +5,19 @@
 //! assign-numbers. Promise: no bought number is lost or bought twice, and trouble at a
 //! provider never blocks the queue.
 
+mod buy;
 mod by_hand;
 mod check;
 mod circulation;
+mod closer;
 mod deadline;
 mod handler;
+mod ledger;
+mod missing;
 mod purchases;
 mod reconcile;
 mod settings;
+mod stop;
 mod tag;
 
 pub use self::deadline::time_for;

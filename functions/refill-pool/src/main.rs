@@ -1,10 +1,12 @@
 //! Runs [`refill_pool`] on AWS Lambda.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use lambda_support::{Clock, aws, clock, env, log};
+use providers::Transport;
 use refill_pool::{RefillPool, Settings};
+use tokio::time::Instant;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -16,7 +18,7 @@ async fn main() -> Result<(), Error> {
         aws_sdk_dynamodb::Client::new(&aws),
         aws_sdk_sqs::Client::new(&aws),
         aws_sdk_secretsmanager::Client::new(&aws),
-        providers::client()?,
+        Transport::network()?,
         Clock::system(),
     );
 

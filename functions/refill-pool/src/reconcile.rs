@@ -1,173 +1,129 @@
-//! Decides how to reconcile the table with the provider's account. The account's numbers
-//! under the pool's tag are the truth about what is rented.
+//! Decides how to reconcile the table with the provider's account.
+//!
+//! What a listing shows is added and put back at once. What it lacks is only suspected:
+//! a listing may be late, cut short, or of another account. `missing.rs` asks further.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use masking::{Number, Provider};
-use masking_store::PoolNumber;
+use masking::{Number, Pool, Timestamp};
+use masking_store::{IndexedNumber, PoolNumber, REST_SECONDS, Withdrawn, WithdrawnBy};
 use providers::{Listing, Owned};
 
 use crate::circulation::Circulation;
 
-/// The changes that reconcile the table with the account.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Reconciliation {
-    /// The numbers in circulation before anything is added or withdrawn. A number that
-    /// the account has and an operator withdrew is not among them: it stays withdrawn.
+/// A number is not missed before it is this old, in seconds: a purchase may show late.
+const YOUNG: u64 = 3600;
+
+/// What a listing says of a pool, beside the table.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// The numbers in circulation before anything is added, put back or withdrawn.
     pub(crate) circulation: Circulation,
-    /// The numbers that the account has and the table lacks.
+    /// Numbers that the account has and the table lacks.
     pub(crate) add: Vec<Owned>,
-    /// The numbers that the account lost: someone else may have them by now.
-    pub(crate) withdraw: Vec<Number>,
+    /// Numbers that an earlier listing lacked and this one has.
+    pub(crate) put_back: Vec<IndexedNumber>,
+    /// Numbers that the account has for this pool now, and had for another one before.
+    pub(crate) take_over: Vec<Owned>,
+    /// Numbers that an operator retired: to be given back once they have rested.
+    pub(crate) give_back: Vec<Retired>,
+    /// Numbers in circulation that the listing lacks.
+    pub(crate) missing: Vec<Missing>,
+    /// How many numbers the account has under the pool's tag that serve another pool.
+    pub(crate) of_other_pools: usize,
+    /// How many numbers the account has for the pool, by the listing or by the table.
+    pub(crate) held: u64,
 }
 
-/// The numbers whose rows have to be read, since the index lags behind the rows.
-pub(crate) fn numbers_to_read(indexed: &Circulation, listing: &Listing) -> Vec<Number> {
+/// A number in circulation that a listing lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) number: Number,
+    pub(crate) provider_id: String,
+}
+
+/// A number that is to be given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retired {
+    pub(crate) owned: Owned,
+    pub(crate) available_at: Timestamp,
+    pub(crate) withdrawn_at: Timestamp,
+}
+
+impl Retired {
+    /// Whether no claim and no late draw holds the number any more. Routes are asked for
+    /// beside this.
+    pub(crate) fn has_rested(&self, now: Timestamp) -> bool {
+        self.available_at <= now && self.withdrawn_at.after(REST_SECONDS) <= now
+    }
+}
+
+/// The numbers whose rows have to be read: the index lags behind the rows.
+pub(crate) fn numbers_to_read(indexed: &[IndexedNumber], listing: &Listing) -> Vec<Number> {
     let owned = listing.numbers.iter().map(|owned| &owned.number);
-    let known: HashSet<&Number> = owned.clone().collect();
-    let absent = indexed.numbers().filter(|number| !known.contains(number));
-    // Only a complete listing shows which numbers the account lacks.
-    owned.chain(absent.filter(|_| listing.is_complete())).cloned().collect()
+    let indexed = indexed.iter().map(|indexed| &indexed.number);
+    let all: HashSet<&Number> = owned.chain(indexed).collect();
+    all.into_iter().cloned().collect()
 }
 
-/// Compares the rows of [`numbers_to_read`] with the account's numbers. Only a number of
-/// this provider can be lost there, and only a complete listing shows that it is.
+/// Compares the rows of [`numbers_to_read`] with the account's numbers.
 pub(crate) fn reconcile(
-    provider: Provider,
-    indexed: Circulation,
+    pool: &Pool,
     rows: Vec<PoolNumber>,
     listing: &Listing,
-) -> Reconciliation {
-    let owned: HashSet<&Number> = listing.numbers.iter().map(|owned| &owned.number).collect();
-    let mut circulation = indexed;
-    let mut stored = HashSet::new();
-    let mut withdraw = Vec::new();
+    now: Timestamp,
+) -> Findings {
+    let mut owned: HashMap<&Number, &Owned> =
+        listing.numbers.iter().map(|owned| (&owned.number, owned)).collect();
+    let mut findings = Findings { held: count(listing), ..Findings::default() };
     for row in rows {
-        if owned.contains(&row.number) {
-            circulation.update(&row);
-            stored.insert(row.number);
-        } else if listing.is_complete() && row.provider == Some(provider) {
-            withdraw.push(row.number);
+        let listed = owned.remove(&row.number);
+        let is_ours = row.pool == pool.id;
+        match (listed, row.withdrawn) {
+            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Account, .. })) if !is_ours => {
+                findings.take_over.push(listed.clone());
+            }
+            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Retirement, at })) => {
+                findings.give_back.push(Retired {
+                    owned: listed.clone(),
+                    available_at: row.available_at,
+                    withdrawn_at: at,
+                });
+            }
+            (Some(_), _) if !is_ours => findings.of_other_pools += 1,
+            (None, _) if !is_ours => {}
+            (_, None) => {
+                if listed.is_none() && row.provider == Some(pool.provider) {
+                    findings.held += 1;
+                    findings.missing.extend(missing(&row, now));
+                }
+                findings.circulation.insert(row.number, row.available_at);
+            }
+            (Some(_), Some(Withdrawn { by: WithdrawnBy::Account, .. })) => {
+                let PoolNumber { number, available_at, .. } = row;
+                findings.put_back.push(IndexedNumber { number, available_at });
+            }
+            (Some(_), Some(Withdrawn { by: WithdrawnBy::Operator, .. })) | (None, Some(_)) => {}
         }
     }
-    let add = listing.numbers.iter().filter(|owned| !stored.contains(&owned.number));
-    Reconciliation { circulation, add: add.cloned().collect(), withdraw }
+    findings.add =
+        listing.numbers.iter().filter(|it| owned.contains_key(&it.number)).cloned().collect();
+    // Only a complete listing shows what the account lacks.
+    if !listing.is_complete() {
+        findings.missing.clear();
+    }
+    findings
+}
+
+fn missing(row: &PoolNumber, now: Timestamp) -> Option<Missing> {
+    let is_old = row.added_at.is_none_or(|added_at| added_at.after(YOUNG) <= now);
+    let provider_id = row.provider_id.clone().filter(|_| is_old)?;
+    Some(Missing { number: row.number.clone(), provider_id })
+}
+
+fn count(listing: &Listing) -> u64 {
+    u64::try_from(listing.numbers.len() + listing.pending).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use masking::Timestamp;
-    use providers::{ApiError, Problem};
-
-    use super::*;
-
-    fn number(digit: u8) -> Number {
-        format!("+62215000{digit}").parse().unwrap()
-    }
-
-    fn owned(digit: u8) -> Owned {
-        Owned { number: number(digit), provider_id: format!("PN{digit}") }
-    }
-
-    fn whole(digits: &[u8]) -> Listing {
-        Listing { numbers: digits.iter().map(|digit| owned(*digit)).collect(), cut_short: None }
-    }
-
-    fn cut_short(digits: &[u8]) -> Listing {
-        let error = ApiError { call: "list", problem: Problem::Endless };
-        Listing { cut_short: Some(error), ..whole(digits) }
-    }
-
-    fn row(digit: u8, provider: Provider) -> PoolNumber {
-        PoolNumber {
-            number: number(digit),
-            available_at: Timestamp::from_seconds(digit.into()),
-            in_circulation: true,
-            provider: Some(provider),
-        }
-    }
-
-    fn circulation(digits: &[u8]) -> Circulation {
-        digits.iter().map(|digit| row(*digit, Provider::Manual)).collect()
-    }
-
-    #[track_caller]
-    fn check(
-        indexed: &[u8],
-        rows: Vec<PoolNumber>,
-        listing: &Listing,
-        in_circulation: &[u8],
-        add: &[u8],
-        withdraw: &[u8],
-    ) {
-        let expected = Reconciliation {
-            circulation: circulation(in_circulation),
-            add: add.iter().map(|digit| owned(*digit)).collect(),
-            withdraw: withdraw.iter().map(|digit| number(*digit)).collect(),
-        };
-        let indexed = circulation(indexed);
-        assert_eq!(reconcile(Provider::Twilio, indexed, rows, listing), expected);
-    }
-
-    #[test]
-    fn a_table_in_line_with_the_account_stays_as_it_is() {
-        let rows = vec![row(1, Provider::Twilio), row(2, Provider::Twilio)];
-        check(&[1, 2], rows, &whole(&[1, 2]), &[1, 2], &[], &[]);
-        check(&[], vec![], &whole(&[]), &[], &[], &[]);
-    }
-
-    #[test]
-    fn a_number_that_only_the_account_has_is_added() {
-        check(&[1], vec![row(1, Provider::Twilio)], &whole(&[1, 2]), &[1], &[2], &[]);
-        check(&[1], vec![row(1, Provider::Twilio)], &cut_short(&[1, 2]), &[1], &[2], &[]);
-    }
-
-    #[test]
-    fn a_row_overrides_the_index() {
-        check(&[], vec![row(1, Provider::Twilio)], &whole(&[1]), &[1], &[], &[]);
-        let stale =
-            PoolNumber { available_at: Timestamp::from_seconds(9), ..row(1, Provider::Manual) };
-        let indexed = Circulation::from_iter([stale]);
-        let rows = vec![row(1, Provider::Twilio)];
-        let reconciled = reconcile(Provider::Twilio, indexed, rows, &whole(&[1]));
-        assert_eq!(reconciled.circulation, circulation(&[1]));
-    }
-
-    #[test]
-    fn a_withdrawn_number_that_the_account_has_stays_withdrawn() {
-        let withdrawn = PoolNumber { in_circulation: false, ..row(1, Provider::Twilio) };
-        for indexed in [&[1][..], &[]] {
-            check(indexed, vec![withdrawn.clone()], &whole(&[1]), &[], &[], &[]);
-        }
-    }
-
-    #[test]
-    fn a_number_that_the_account_lost_is_withdrawn() {
-        let rows = vec![row(1, Provider::Twilio), row(2, Provider::Twilio)];
-        check(&[1, 2], rows, &whole(&[1]), &[1, 2], &[], &[2]);
-    }
-
-    #[test]
-    fn a_number_from_elsewhere_is_not_withdrawn() {
-        let of_an_unknown_provider = PoolNumber { provider: None, ..row(3, Provider::Exotel) };
-        let rows = vec![row(1, Provider::Manual), row(2, Provider::Exotel), of_an_unknown_provider];
-        check(&[1, 2, 3], rows, &whole(&[]), &[1, 2, 3], &[], &[]);
-    }
-
-    #[test]
-    fn a_listing_that_was_cut_short_withdraws_nothing() {
-        let rows = vec![row(1, Provider::Twilio), row(2, Provider::Twilio)];
-        check(&[1, 2], rows, &cut_short(&[1]), &[1, 2], &[], &[]);
-    }
-
-    #[test]
-    fn the_rows_of_absent_numbers_are_read_only_for_a_complete_listing() {
-        let read = |listing: &Listing| {
-            let mut numbers = numbers_to_read(&circulation(&[1, 2]), listing);
-            numbers.sort();
-            numbers
-        };
-        assert_eq!(read(&whole(&[2, 3])), [number(1), number(2), number(3)]);
-        assert_eq!(read(&cut_short(&[2, 3])), [number(2), number(3)]);
-    }
-}
+mod tests;

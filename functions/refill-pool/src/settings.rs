@@ -10,6 +10,8 @@ pub struct Settings {
     pub pools: Pools,
     /// The name of the numbers table.
     pub numbers_table: String,
+    /// The name of the routes table.
+    pub routes_table: String,
     /// The ARN of the secret with the accounts that rent numbers.
     pub rental_secret: String,
     /// The URL of the queue that the messages come from. A check of all pools sends a
@@ -34,6 +36,7 @@ impl Settings {
         Ok(Self {
             pools: Pools::parse(&variable("POOLS")?).map_err(|error| error.to_string())?,
             numbers_table: variable("NUMBERS_TABLE")?,
+            routes_table: variable("ROUTES_TABLE")?,
             rental_secret: variable("RENTAL_SECRET_ARN")?,
             queue_url: variable("REFILL_QUEUE_URL")?,
             dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL")?,

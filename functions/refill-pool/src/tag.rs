@@ -8,6 +8,20 @@ use sha2::{Digest as _, Sha256};
 /// Twilio's reference of the `IncomingPhoneNumber` resource, `FriendlyName`.
 const LONGEST: usize = 64;
 
+/// The tag of a number that a purchase took by mistake from somebody whom it can't name.
+/// Whoever misses the number takes it back. It is no pool's tag, since it has no `/`.
+pub(crate) const UNCLAIMED: &str = "unclaimed";
+
+/// Whether a tag is the one that was asked for. The account may store it in another form:
+/// with capitals, or without `/`.
+pub(crate) fn same(actual: &str, tag: &str) -> bool {
+    let letters = |text: &str| -> String {
+        let kept = text.chars().filter(char::is_ascii_alphanumeric);
+        kept.map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    actual == tag || letters(actual) == letters(tag)
+}
+
 /// The tag of a pool of a stack: `<stack>/<pool>`. If that is too long, a hash stands for
 /// the stack's name.
 pub(crate) fn of(stack: &str, pool: &PoolId) -> String {
@@ -32,6 +46,19 @@ mod tests {
         // printf a%.0s {1..128} | sha256sum | cut -c 1-16
         assert_eq!(of(&"a".repeat(128), &pool), "6836cf13bac400e9/id-jkt");
         assert_ne!(of(&format!("{longest}a"), &pool), format!("{longest}a/id-jkt"));
+    }
+
+    #[test]
+    fn a_tag_in_another_form_is_the_same_tag() {
+        for (actual, is_same) in [
+            ("masking/us", true),
+            ("MASKING US", true),
+            ("masking-us", true),
+            ("masking/us2", false),
+            ("", false),
+        ] {
+            assert_eq!(same(actual, "masking/us"), is_same, "{actual}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Runs the real handlers while everything fails that can fail, by seed.
+//! Runs the real handlers while everything fails that can fail, by seed: those of orders and
+//! calls here, and those of refill in `rental`.
 //!
 //! Orders get their events; queues duplicate, delay and reorder messages; functions die between
 //! two requests; requests and answers get lost; the index is stale; calls come at any time.
@@ -11,13 +12,13 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::missing_panics_doc,
     reason = "a simulation stops at the first surprise"
 )]
 
 mod calls;
 mod faulty;
 mod queue;
+pub mod rental;
 mod report;
 mod run;
 #[cfg(test)]
@@ -28,5 +29,5 @@ mod truth;
 
 pub use self::faulty::Faults;
 pub use self::report::{Report, Violation};
-pub use self::run::{run, shrink};
+pub use self::run::{Story, shrink};
 pub use self::schedule::{Kind, Op, Schedule};

@@ -1,5 +1,7 @@
 //! The results of schedules.
 
+use std::collections::BTreeMap;
+
 use crate::faulty::Faults;
 
 /// Counts of what happened in a schedule.
@@ -19,6 +21,8 @@ pub struct Report {
     pub checks: u64,
     /// Injected faults, by kind.
     pub faults: Faults,
+    /// What else happened.
+    pub counted: BTreeMap<&'static str, u64>,
 }
 
 /// A violation of what must hold.
@@ -41,6 +45,9 @@ impl Report {
         self.checks += other.checks;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind).or_default() += count;
+        }
+        for (kind, count) in &other.counted {
+            *self.counted.entry(kind).or_default() += count;
         }
     }
 }

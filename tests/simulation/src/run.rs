@@ -1,5 +1,6 @@
 //! Runs a schedule, and shortens one that fails.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -8,17 +9,56 @@ use crate::report::{Report, Violation};
 use crate::schedule::Schedule;
 use crate::simulation::Simulation;
 
-/// Runs a schedule to its end, or to the first violation.
-///
-/// # Errors
-///
-/// Something that must hold did not.
-pub fn run(schedule: &Schedule) -> Result<Report, Violation> {
-    in_virtual_time().block_on(async {
-        let mut simulation = Simulation::new(schedule);
-        let result = simulation.live(&schedule.ops).await;
-        simulation.end(result)
-    })
+/// A simulation that is drawn from a seed.
+pub trait Story: Clone {
+    /// Draws it.
+    fn draw(seed: u64) -> Self;
+
+    /// How many steps it has.
+    fn steps(&self) -> usize;
+
+    /// The same without these steps.
+    #[must_use]
+    fn without(&self, steps: Range<usize>) -> Self;
+
+    /// The same without faults.
+    #[must_use]
+    fn calm(&self) -> Self;
+
+    /// Runs it to its end, or to the first violation.
+    ///
+    /// # Errors
+    ///
+    /// Something that must hold did not.
+    fn run(&self) -> Result<Report, Violation>;
+}
+
+impl Story for Schedule {
+    fn draw(seed: u64) -> Self {
+        Self::drawn(seed)
+    }
+
+    fn steps(&self) -> usize {
+        self.ops.len()
+    }
+
+    fn without(&self, steps: Range<usize>) -> Self {
+        let mut shorter = self.clone();
+        shorter.ops.drain(steps);
+        shorter
+    }
+
+    fn calm(&self) -> Self {
+        Self { fault_rate: 0, ..self.clone() }
+    }
+
+    fn run(&self) -> Result<Report, Violation> {
+        in_virtual_time().block_on(async {
+            let mut simulation = Simulation::new(self);
+            let result = simulation.live(&self.ops).await;
+            simulation.end(result)
+        })
+    }
 }
 
 /// A runtime with a paused clock, which skips idle time.
@@ -28,17 +68,15 @@ pub(crate) fn in_virtual_time() -> Runtime {
 }
 
 /// Removes steps that a violation does not need, for at most `time`.
-pub fn shrink(schedule: &Schedule, time: Duration) -> Schedule {
+pub fn shrink<S: Story>(story: &S, time: Duration) -> S {
     let until = Instant::now() + time;
-    let mut shortest = schedule.clone();
-    let mut chunk = shortest.ops.len() / 2;
+    let mut shortest = story.clone();
+    let mut chunk = shortest.steps() / 2;
     while 0 < chunk {
         let mut at = 0;
-        while at < shortest.ops.len() && Instant::now() < until {
-            let mut shorter = shortest.clone();
-            let end = (at + chunk).min(shorter.ops.len());
-            shorter.ops.drain(at..end);
-            if run(&shorter).is_err() {
+        while at < shortest.steps() && Instant::now() < until {
+            let shorter = shortest.without(at..(at + chunk).min(shortest.steps()));
+            if shorter.run().is_err() {
                 shortest = shorter;
             } else {
                 at += chunk;
@@ -46,6 +84,6 @@ pub fn shrink(schedule: &Schedule, time: Duration) -> Schedule {
         }
         chunk /= 2;
     }
-    let calm = Schedule { fault_rate: 0, ..shortest.clone() };
-    if run(&calm).is_err() { calm } else { shortest }
+    let calm = shortest.calm();
+    if calm.run().is_err() { calm } else { shortest }
 }

@@ -21,7 +21,7 @@ fn play<T>(numbers: usize, scene: impl AsyncFnOnce(&mut Simulation) -> T) -> T {
         cooldown: 600,
         ops: Vec::new(),
         fault_rate: 0,
-        ..Schedule::draw(0)
+        ..Schedule::drawn(0)
     };
     in_virtual_time().block_on(async {
         let mut simulation = Simulation::new(&schedule);

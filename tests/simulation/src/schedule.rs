@@ -72,7 +72,7 @@ const OPS: usize = 50;
 
 impl Schedule {
     /// Draws a schedule.
-    pub fn draw(seed: u64) -> Self {
+    pub(crate) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let orders = rng.usize(1..=3);
         let numbers = rng.usize(2..=10);

@@ -1,6 +1,6 @@
 //! Exotel's number API.
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Form, Json, Router};
@@ -24,6 +24,10 @@ pub(super) fn routes() -> Router<FakeProvider> {
     let account = format!("/v2_beta/Accounts/{ACCOUNT}");
     Router::new()
         .route(&format!("{account}/IncomingPhoneNumbers"), get(list).post(buy))
+        .route(
+            &format!("{account}/IncomingPhoneNumbers/{{sid}}"),
+            get(read).put(change).delete(give_back),
+        )
         .route(&format!("{account}/AvailablePhoneNumbers/{{country}}/{{kind}}"), get(search))
 }
 
@@ -60,4 +64,23 @@ async fn search(State(provider): State<FakeProvider>) -> Json<Value> {
 async fn buy(State(provider): State<FakeProvider>, Form(form): Form<Parameters>) -> Response {
     let sold = provider.sell(&form).map(|owned| Json(written(&owned)).into_response());
     sold.unwrap_or_else(|| refusal(409, 1409))
+}
+
+async fn read(State(provider): State<FakeProvider>, Path(sid): Path<String>) -> Response {
+    let one = provider.one(&sid).map(|owned| Json(written(&owned)).into_response());
+    one.unwrap_or_else(|| refusal(404, 1404))
+}
+
+async fn change(
+    State(provider): State<FakeProvider>,
+    Path(sid): Path<String>,
+    Form(form): Form<Parameters>,
+) -> Response {
+    let changed = provider.stock().change(&sid, &form);
+    changed.map_or_else(|| refusal(404, 1404), |owned| Json(written(&owned)).into_response())
+}
+
+async fn give_back(State(provider): State<FakeProvider>, Path(sid): Path<String>) -> Response {
+    let accepted = Json(json!({ "Status": 202, "Message": "Accepted" })).into_response();
+    if provider.take_back(&sid) { accepted } else { refusal(404, 1404) }
 }

@@ -1,6 +1,6 @@
 //! Twilio: the signature of its calls, and its number API.
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -41,6 +41,10 @@ pub(super) fn routes() -> Router<FakeProvider> {
     let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
     Router::new()
         .route(&format!("{account}/IncomingPhoneNumbers.json"), get(list).post(buy))
+        .route(
+            &format!("{account}/IncomingPhoneNumbers/{{sid}}"),
+            get(read).post(change).delete(give_back),
+        )
         .route(&format!("{account}/AvailablePhoneNumbers/{{country}}/{{kind}}"), get(search))
 }
 
@@ -48,6 +52,7 @@ fn written(owned: &OwnedNumber) -> Value {
     json!({
         "sid": owned.sid, "account_sid": ACCOUNT, "phone_number": owned.number,
         "friendly_name": owned.tag, "voice_url": owned.voice_url, "status": "in-use",
+        "date_created": super::http_date(owned.since).replace("GMT", "+0000"),
     })
 }
 
@@ -91,4 +96,26 @@ async fn buy(State(provider): State<FakeProvider>, Form(form): Form<Parameters>)
     let sold = provider.sell(&form);
     let sold = sold.map(|owned| (StatusCode::CREATED, Json(written(&owned))).into_response());
     sold.unwrap_or_else(|| refusal(400, 21422))
+}
+
+async fn read(State(provider): State<FakeProvider>, Path(sid): Path<String>) -> Response {
+    let one = provider.one(&sid).map(|owned| Json(written(&owned)).into_response());
+    one.unwrap_or_else(|| refusal(404, 20404))
+}
+
+async fn change(
+    State(provider): State<FakeProvider>,
+    Path(sid): Path<String>,
+    Form(form): Form<Parameters>,
+) -> Response {
+    let changed = provider.stock().change(&sid, &form);
+    changed.map_or_else(|| refusal(404, 20404), |owned| Json(written(&owned)).into_response())
+}
+
+async fn give_back(State(provider): State<FakeProvider>, Path(sid): Path<String>) -> Response {
+    if provider.take_back(&sid) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refusal(404, 20404)
+    }
 }

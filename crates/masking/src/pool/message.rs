@@ -18,6 +18,8 @@ pub enum PoolMessage<'a> {
     Import(&'a Pool, BTreeSet<Number>),
     /// Take numbers out of circulation.
     Withdraw(&'a Pool, BTreeSet<Number>),
+    /// Take numbers out of circulation, and give them back to the provider.
+    Retire(&'a Pool, BTreeSet<Number>),
 }
 
 impl<'a> PoolMessage<'a> {
@@ -44,6 +46,7 @@ impl<'a> PoolMessage<'a> {
             "pool.check" => Ok(Self::Check(pool()?)),
             "pool.import" => Ok(Self::Import(pool()?, numbers()?)),
             "pool.withdraw" => Ok(Self::Withdraw(pool()?, numbers()?)),
+            "pool.retire" => Ok(Self::Retire(pool()?, numbers()?)),
             _ => Err(Invalid::new("type", "is not a known type of pool message")),
         }
     }
@@ -74,6 +77,10 @@ mod tests {
             (
                 r#"{"type":"pool.withdraw","pool":"a","numbers":["+622150001"]}"#,
                 PoolMessage::Withdraw(a, numbers()),
+            ),
+            (
+                r#"{"type":"pool.retire","pool":"a","numbers":["+622150001"]}"#,
+                PoolMessage::Retire(a, numbers()),
             ),
         ] {
             assert_eq!(PoolMessage::parse(body, &pools), Ok(message));

@@ -5,19 +5,24 @@
 //! Source: the reference on Exotel's developer site, and public code that uses it.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
+use http::Method;
 use masking::{Number, NumberType};
-use reqwest::{Client, Url};
+use reqwest::Url;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::country::Country;
 use super::secret::Account;
 use crate::http::{ApiError, Http, Problem};
-use crate::rental::{Entries, Entry, NumberApi, Purpose};
+use crate::rental::{Asked, Entries, Entry, NumberApi, Purpose, Sold};
+use crate::transport::Transport;
 
 const SEARCH: &str = "Exotel: search numbers";
 const BUY: &str = "Exotel: buy a number";
+const READ: &str = "Exotel: read a number";
+const POINT: &str = "Exotel: change a number";
+const GIVE_BACK: &str = "Exotel: give a number back";
 
 /// The statuses that may mean that someone else has the number. Exotel does not document
 /// them; any other refusal concerns the account.
@@ -56,10 +61,10 @@ struct Incoming {
 }
 
 impl Api {
-    pub(crate) fn new(client: Client, account: &Account) -> Self {
+    pub(crate) fn new(transport: Transport, account: &Account) -> Self {
         Self {
             http: Http {
-                client,
+                transport,
                 base: account.base_url.clone(),
                 user: account.api_key.clone(),
                 password: account.api_token.clone(),
@@ -126,11 +131,22 @@ impl Api {
         self.http.url(&path, query)
     }
 
+    fn one(&self, sid: &str) -> Url {
+        self.url(&["IncomingPhoneNumbers", sid], &[])
+    }
+
+    /// The flow that asks the webhook. Exotel names a flow by this URL and sends nothing to
+    /// it, so `http` is no risk.
+    fn flow(&self) -> String {
+        format!("http://my.exotel.com/{}/exoml/start_voice/{}", self.account_sid, self.app_id)
+    }
+
     fn entry(&self, incoming: Incoming) -> Entry {
         Entry {
             number: self.number(&incoming.phone_number, incoming.country.as_deref()),
             provider_id: incoming.sid,
             tag: incoming.friendly_name.unwrap_or_default(),
+            ready: true,
         }
     }
 
@@ -146,12 +162,28 @@ impl NumberApi for Api {
     const LIST: &'static str = "Exotel: list numbers";
 
     /// Lists all numbers of the account, since the API has no filter.
-    async fn list(&self, _: &str, deadline: Instant) -> Result<Entries, ApiError> {
+    async fn list(&self, _: Option<&str>, deadline: Instant) -> Result<Entries, ApiError> {
         self.all(deadline).await
     }
 
-    async fn find(&self, _: &Number, deadline: Instant) -> Result<Entries, ApiError> {
-        self.all(deadline).await
+    /// Asks nothing: the check's own listing has just shown every number of the account,
+    /// and the API allows about one request a second.
+    /// Source: the page on rate limits of Exotel's developer site.
+    async fn ask(&self, _: &Number, _: Instant) -> Result<Option<Asked>, ApiError> {
+        Ok(None)
+    }
+
+    async fn find(&self, number: &Number, deadline: Instant) -> Result<Option<Entry>, ApiError> {
+        let all = self.all(deadline).await?.entries;
+        Ok(all.into_iter().find(|entry| entry.number.as_ref() == Some(number)))
+    }
+
+    async fn read(&self, sid: &str, deadline: Instant) -> Result<Option<Entry>, ApiError> {
+        match self.http.get::<Incoming>(&self.one(sid), deadline).await {
+            Ok(incoming) => Ok(Some(self.entry(incoming))),
+            Err(Problem::Status { status: 404, .. }) => Ok(None),
+            Err(problem) => Err(ApiError::at(READ)(problem)),
+        }
     }
 
     /// The API takes no limit.
@@ -180,19 +212,37 @@ impl NumberApi for Api {
         number: &Number,
         purpose: &Purpose<'_>,
         deadline: Instant,
-    ) -> Result<String, ApiError> {
-        // Exotel names a flow by this URL and sends nothing to it, so `http` is no risk.
-        let flow =
-            format!("http://my.exotel.com/{}/exoml/start_voice/{}", self.account_sid, self.app_id);
+    ) -> Result<Sold, ApiError> {
+        let flow = self.flow();
         let form =
             [("PhoneNumber", number.as_str()), ("FriendlyName", purpose.tag), ("VoiceUrl", &flow)];
         let url = self.url(&["IncomingPhoneNumbers"], &[]);
-        let bought: Incoming =
+        let sold: Incoming =
             self.http.post(&url, &form, deadline).await.map_err(ApiError::at(BUY))?;
-        if self.number(&bought.phone_number, bought.country.as_deref()).as_ref() == Some(number) {
-            Ok(bought.sid)
+        let entry = self.entry(sold);
+        if entry.number.as_ref() == Some(number) {
+            Ok(Sold { entry, since: None })
         } else {
             Err(ApiError::at(BUY)(Problem::Nonsense))
+        }
+    }
+
+    async fn point(
+        &self,
+        sid: &str,
+        purpose: &Purpose<'_>,
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        let flow = self.flow();
+        let form = [("FriendlyName", purpose.tag), ("VoiceUrl", &flow)];
+        let done = self.http.send(&Method::PUT, &self.one(sid), &form, deadline).await;
+        done.map_err(ApiError::at(POINT))
+    }
+
+    async fn give_back(&self, sid: &str, deadline: Instant) -> Result<(), ApiError> {
+        match self.http.send(&Method::DELETE, &self.one(sid), &[], deadline).await {
+            Ok(()) | Err(Problem::Status { status: 404, .. }) => Ok(()),
+            Err(problem) => Err(ApiError::at(GIVE_BACK)(problem)),
         }
     }
 

@@ -2,22 +2,32 @@
 //! Source: Twilio's `OpenAPI` description, and its page on each error code.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
+use http::Method;
 use masking::{Number, NumberType};
-use reqwest::{Client, Url};
+use reqwest::Url;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::secret::{Account, ROUTE};
 use crate::http::{ApiError, Http, Problem};
-use crate::rental::{Entries, Entry, NumberApi, Purpose};
+use crate::rental::{Asked, Entries, Entry, NumberApi, Purpose, Sold};
+use crate::time::rfc_2822;
+use crate::transport::Transport;
 
 const SEARCH: &str = "Twilio: search numbers";
 const BUY: &str = "Twilio: buy a number";
 const FIND: &str = "Twilio: find a number";
+const READ: &str = "Twilio: read a number";
+const POINT: &str = "Twilio: change a number";
+const GIVE_BACK: &str = "Twilio: give a number back";
 
 /// The error code for a number that someone else has, or that Twilio does not have.
 const NOT_AVAILABLE: i64 = 21422;
+
+/// The status of a number that is in service. Source: Twilio's `OpenAPI` description, and
+/// recorded answers.
+const IN_USE: &str = "in-use";
 
 /// The largest page that Twilio allows.
 const PAGE_SIZE: usize = 1000;
@@ -52,6 +62,9 @@ struct Incoming {
     sid: String,
     phone_number: String,
     friendly_name: Option<String>,
+    status: Option<String>,
+    /// In the form of RFC 2822.
+    date_created: Option<String>,
 }
 
 #[derive(Default)]
@@ -65,10 +78,10 @@ enum Next {
 }
 
 impl Api {
-    pub(crate) fn new(client: Client, account: &Account) -> Self {
+    pub(crate) fn new(transport: Transport, account: &Account) -> Self {
         Self {
             http: Http {
-                client,
+                transport,
                 base: account.base_url.clone(),
                 user: account.user.clone(),
                 password: account.password.clone(),
@@ -81,6 +94,12 @@ impl Api {
     fn incoming(&self, query: &[(&str, &str)]) -> Url {
         let path = ["2010-04-01", "Accounts", &self.account_sid, "IncomingPhoneNumbers.json"];
         self.http.url(&path, query)
+    }
+
+    fn one(&self, sid: &str) -> Url {
+        let file = format!("{sid}.json");
+        self.http
+            .url(&["2010-04-01", "Accounts", &self.http.user, "IncomingPhoneNumbers", &file], &[])
     }
 
     /// Reads a list page by page. Fails only if the first page can't be read.
@@ -125,15 +144,37 @@ impl Api {
 impl NumberApi for Api {
     const LIST: &'static str = "Twilio: list numbers";
 
-    async fn list(&self, tag: &str, deadline: Instant) -> Result<Entries, ApiError> {
+    async fn list(&self, tag: Option<&str>, deadline: Instant) -> Result<Entries, ApiError> {
         let size = PAGE_SIZE.to_string();
-        let first = self.incoming(&[("FriendlyName", tag), ("PageSize", &size)]);
-        self.entries(Self::LIST, first, deadline).await
+        let mut query = vec![("PageSize", &*size)];
+        query.extend(tag.map(|tag| ("FriendlyName", tag)));
+        self.entries(Self::LIST, self.incoming(&query), deadline).await
     }
 
-    async fn find(&self, number: &Number, deadline: Instant) -> Result<Entries, ApiError> {
+    /// Asks for the number itself: an order of a number that the account has already is
+    /// reported to succeed, and to overwrite its settings.
+    /// Source: `ex_twilio`, pull request 116; twilio-rb, issue 7.
+    async fn ask(&self, number: &Number, deadline: Instant) -> Result<Option<Asked>, ApiError> {
+        let url = self.incoming(&[("PhoneNumber", number.as_str())]);
+        let (page, at) =
+            self.http.get_dated::<Page>(&url, deadline).await.map_err(ApiError::at(FIND))?;
+        let mut listed = page.incoming_phone_numbers.iter();
+        let has_it = listed.any(|listed| listed.phone_number == number.as_str());
+        Ok(Some(Asked { has_it, at }))
+    }
+
+    async fn find(&self, number: &Number, deadline: Instant) -> Result<Option<Entry>, ApiError> {
         let first = self.incoming(&[("PhoneNumber", number.as_str())]);
-        self.entries(FIND, first, deadline).await
+        let found = self.entries(FIND, first, deadline).await?.entries;
+        Ok(found.into_iter().find(|entry| entry.number.as_ref() == Some(number)))
+    }
+
+    async fn read(&self, sid: &str, deadline: Instant) -> Result<Option<Entry>, ApiError> {
+        match self.http.get::<Incoming>(&self.one(sid), deadline).await {
+            Ok(incoming) => Ok(Some(incoming.into())),
+            Err(Problem::Status { status: 404, .. }) => Ok(None),
+            Err(problem) => Err(ApiError::at(READ)(problem)),
+        }
     }
 
     async fn search(
@@ -163,31 +204,40 @@ impl NumberApi for Api {
         number: &Number,
         purpose: &Purpose<'_>,
         deadline: Instant,
-    ) -> Result<String, ApiError> {
-        let voice_url =
-            format!("{}{}", purpose.public_base_url.trim_end_matches('/'), ROUTE.path());
-        let mut form = vec![
-            ("PhoneNumber", number.as_str()),
-            ("FriendlyName", purpose.tag),
-            ("VoiceUrl", &voice_url),
-            ("VoiceMethod", "POST"),
-            // The same URL: a second try helps after a single failure.
-            ("VoiceFallbackUrl", &voice_url),
-            ("VoiceFallbackMethod", "POST"),
-        ];
+    ) -> Result<Sold, ApiError> {
+        let voice_url = voice_url(purpose);
+        let mut form = settings(purpose, &voice_url);
+        form.push(("PhoneNumber", number.as_str()));
         let pool = purpose.pool;
         form.extend(pool.address_sid.iter().map(|sid| ("AddressSid", sid.as_str())));
         form.extend(pool.bundle_sid.iter().map(|sid| ("BundleSid", sid.as_str())));
 
-        let bought: Incoming = self
-            .http
-            .post(&self.incoming(&[]), &form, deadline)
-            .await
-            .map_err(ApiError::at(BUY))?;
-        if bought.phone_number == number.as_str() {
-            Ok(bought.sid)
-        } else {
-            Err(ApiError::at(BUY)(Problem::Nonsense))
+        let url = self.incoming(&[]);
+        let sold: Incoming =
+            self.http.post(&url, &form, deadline).await.map_err(ApiError::at(BUY))?;
+        if sold.phone_number != number.as_str() {
+            return Err(ApiError::at(BUY)(Problem::Nonsense));
+        }
+        let since = sold.date_created.as_deref().and_then(rfc_2822);
+        Ok(Sold { entry: sold.into(), since })
+    }
+
+    async fn point(
+        &self,
+        sid: &str,
+        purpose: &Purpose<'_>,
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        let voice_url = voice_url(purpose);
+        let form = settings(purpose, &voice_url);
+        let done = self.http.send(&Method::POST, &self.one(sid), &form, deadline).await;
+        done.map_err(ApiError::at(POINT))
+    }
+
+    async fn give_back(&self, sid: &str, deadline: Instant) -> Result<(), ApiError> {
+        match self.http.send(&Method::DELETE, &self.one(sid), &[], deadline).await {
+            Ok(()) | Err(Problem::Status { status: 404, .. }) => Ok(()),
+            Err(problem) => Err(ApiError::at(GIVE_BACK)(problem)),
         }
     }
 
@@ -196,12 +246,29 @@ impl NumberApi for Api {
     }
 }
 
+fn voice_url(purpose: &Purpose<'_>) -> String {
+    format!("{}{}", purpose.public_base_url.trim_end_matches('/'), ROUTE.path())
+}
+
+/// The tag and the webhooks of a number.
+fn settings<'a>(purpose: &Purpose<'a>, voice_url: &'a str) -> Vec<(&'static str, &'a str)> {
+    vec![
+        ("FriendlyName", purpose.tag),
+        ("VoiceUrl", voice_url),
+        ("VoiceMethod", "POST"),
+        // The same URL: a second try helps after a single failure.
+        ("VoiceFallbackUrl", voice_url),
+        ("VoiceFallbackMethod", "POST"),
+    ]
+}
+
 impl From<Incoming> for Entry {
     fn from(incoming: Incoming) -> Self {
         Self {
             number: incoming.phone_number.parse().ok(),
             provider_id: incoming.sid,
             tag: incoming.friendly_name.unwrap_or_default(),
+            ready: incoming.status.is_none_or(|status| status == IN_USE),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use simulation::{Report, Schedule, Violation, run, shrink};
+use simulation::{Report, Schedule, Story, Violation, rental, shrink};
 
 const HELP: &str = "\
 Runs the real handlers in a world where everything that can fail does.
@@ -15,10 +15,14 @@ Runs the real handlers in a world where everything that can fail does.
   soak [--seconds N] [--schedules N]   as many schedules as fit (default: 60 seconds)
   soak --from SEED …                   those of this seed and the next ones, not new ones
   soak --seed SEED                     one seed, told step by step
+  soak --kind rental …                 pools and a provider's account, not orders and calls
 
 A run begins at a seed that is drawn anew each time, and says at which. A seed that
 fails is shortened to what it needs, and told with the command that repeats it. The
 exit code is 1 then.";
+
+/// What the command that repeats a seed of refill says more.
+const RENTAL: &str = " KIND=rental";
 
 /// The command line.
 struct Arguments {
@@ -26,6 +30,8 @@ struct Arguments {
     schedules: u64,
     from: u64,
     seed: Option<u64>,
+    /// Whether the simulation is the one of refill.
+    rental: bool,
 }
 
 fn main() -> ExitCode {
@@ -36,17 +42,28 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match arguments.seed {
-        Some(seed) => repeat(seed),
-        None => soak(&arguments),
+    match (arguments.seed, arguments.rental) {
+        (Some(seed), false) => repeat::<Schedule>(seed, ""),
+        (Some(seed), true) => repeat::<rental::Schedule>(seed, RENTAL),
+        (None, false) => soak::<Schedule>(&arguments, ""),
+        (None, true) => soak::<rental::Schedule>(&arguments, RENTAL),
     }
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     // Twelve digits: enough that runs do not overlap, and few enough to type.
     let from = fastrand::u64(0..1_000_000_000_000);
-    let mut arguments = Arguments { seconds: 60, schedules: u64::MAX, from, seed: None };
+    let mut arguments =
+        Arguments { seconds: 60, schedules: u64::MAX, from, seed: None, rental: false };
     while let Some(word) = words.next() {
+        if word == "--kind" {
+            arguments.rental = match words.next().as_deref() {
+                Some("orders") => false,
+                Some("rental") => true,
+                _ => return Err("--kind: must be orders or rental".to_owned()),
+            };
+            continue;
+        }
         let number = words.next().and_then(|it| it.parse().ok());
         match (word.as_str(), number) {
             ("--seconds", Some(number)) => arguments.seconds = number,
@@ -61,23 +78,23 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     Ok(arguments)
 }
 
-fn repeat(seed: u64) -> ExitCode {
-    if let Ok(report) = run(&Schedule::draw(seed)) {
+fn repeat<S: Story>(seed: u64, kind: &str) -> ExitCode {
+    if let Ok(report) = S::draw(seed).run() {
         println!("seed {seed} holds: {report:?}");
         return ExitCode::SUCCESS;
     }
-    tell(seed);
+    tell::<S>(seed, kind);
     ExitCode::FAILURE
 }
 
 /// Shrinks a failing seed for a minute, and prints what is left of it.
-fn tell(seed: u64) {
-    let shortest = shrink(&Schedule::draw(seed), Duration::from_mins(1));
-    let Err(Violation { found, history }) = run(&shortest) else {
+fn tell<S: Story>(seed: u64, kind: &str) {
+    let shortest = shrink(&S::draw(seed), Duration::from_mins(1));
+    let Err(Violation { found, history }) = shortest.run() else {
         println!("seed {seed} fails, and its shortened story does not: a fault of the simulation");
         return;
     };
-    println!("\nseed {seed} fails. Its shortest story ({} steps):\n", shortest.ops.len());
+    println!("\nseed {seed} fails. Its shortest story ({} steps):\n", shortest.steps());
     for line in history {
         println!("  {line}");
     }
@@ -85,12 +102,12 @@ fn tell(seed: u64) {
     for line in found {
         println!("  {line}");
     }
-    println!("\nrepeat it: make soak SEED={seed}");
+    println!("\nrepeat it: make soak SEED={seed}{kind}");
 }
 
-fn soak(arguments: &Arguments) -> ExitCode {
+fn soak<S: Story>(arguments: &Arguments, kind: &str) -> ExitCode {
     let from = arguments.from;
-    println!("seeds from {from}; repeat with FROM={from}");
+    println!("seeds from {from}; repeat with FROM={from}{kind}");
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let failed = AtomicBool::new(false);
@@ -105,7 +122,7 @@ fn soak(arguments: &Arguments) -> ExitCode {
                     if arguments.schedules <= seed - from {
                         return;
                     }
-                    let result = run(&Schedule::draw(seed));
+                    let result = S::draw(seed).run();
                     let Ok(mut totals) = totals.lock() else { return };
                     totals.0 += 1;
                     if let Ok(report) = result {
@@ -125,9 +142,12 @@ fn soak(arguments: &Arguments) -> ExitCode {
     let (seconds, failed) = (began.elapsed().as_secs(), failures.len());
     println!("{schedules} schedules in {seconds} s: {failed} failed");
     println!(
-        "checked: {} writes, {} calls; delivered: {} assign events, {} release events in {} batches",
+        "checked: {} writes or requests, {} calls; delivered: {} assign events, {} release events in {} batches",
         report.checks, report.calls, report.assigns, report.releases, report.batches
     );
+    for (what, count) in &report.counted {
+        println!("        {count} {what}");
+    }
     println!("faults: {} environments died", report.deaths);
     for (kind, count) in &report.faults {
         println!("        {count} × {kind}");
@@ -135,7 +155,7 @@ fn soak(arguments: &Arguments) -> ExitCode {
     match failures.first() {
         None => ExitCode::SUCCESS,
         Some(seed) => {
-            tell(*seed);
+            tell::<S>(*seed, kind);
             ExitCode::FAILURE
         }
     }
