@@ -8,6 +8,7 @@
 )]
 
 mod assign_numbers;
+mod check_settings;
 mod conditions;
 mod costs;
 mod dry_pools;
