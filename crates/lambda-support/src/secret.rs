@@ -18,6 +18,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 /// nothing can be checked without one.
 const PAUSE_WITHOUT_VALUE: Duration = Duration::from_millis(500);
 
+/// The log message when a secret can't be read. The template's filters of
+/// `SecretUnreadable` match it.
+const SECRET_UNREADABLE: &str = "a secret could not be read";
+
 /// Parses a new secret text. Receives the last good value, to keep the parts that fail
 /// to parse. The error says what is wrong without quoting the text. Called once for
 /// each new text.
@@ -69,7 +73,7 @@ impl<T: Clone> CachedSecret<T> {
             match self.read().await {
                 Ok(text) => self.update(&mut last, text),
                 Err(error) => {
-                    tracing::error!(%error, secret = %self.id, "a secret could not be read");
+                    tracing::error!(%error, secret = %self.id, "{SECRET_UNREADABLE}");
                 }
             }
             last.read_at = Some(Instant::now());
