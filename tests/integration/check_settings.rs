@@ -39,8 +39,7 @@ impl Deployment {
         let take = move |headers: HeaderMap, body: String| {
             taken.lock().unwrap().push((serde_json::from_str(&body).unwrap(), headers));
             let mut statuses = statuses.lock().unwrap();
-            let status =
-                if statuses.is_empty() { StatusCode::OK } else { statuses.remove(0) };
+            let status = if statuses.is_empty() { StatusCode::OK } else { statuses.remove(0) };
             async move { status }
         };
         let describe = async move || description(status);

@@ -160,7 +160,8 @@ mod tests {
         let too_long = of(70);
         assert!(too_long.len() < MOST_ENVIRONMENT_BYTES - OTHER_VARIABLES_BYTES);
         let found = problems(None, &too_long);
-        let expected = "Pools: must have at most 2496 bytes, where each quotation mark counts twice";
+        let expected =
+            "Pools: must have at most 2496 bytes, where each quotation mark counts twice";
         assert!(matches!(&found[..], [one] if one.starts_with(expected)), "{found:?}");
     }
 
