@@ -29,11 +29,11 @@ struct Pattern {
     text: String,
 }
 
-/// An alarm, and the metrics that it looks at.
+/// An alarm, and the metric that it looks at. (The local AWS knows no metric math.)
 #[derive(Clone, Debug)]
 pub struct Alarm {
     pub name: String,
-    pub metrics: Vec<Metric>,
+    pub metric: Metric,
 }
 
 /// A metric of an alarm.
@@ -68,16 +68,9 @@ pub fn filters() -> Vec<Filter> {
 }
 
 pub fn alarms() -> Vec<Alarm> {
-    let all = resources("AWS::CloudWatch::Alarm").map(|(name, resource)| {
-        let properties = &resource["Properties"];
-        let metrics = match properties["Metrics"].as_vec() {
-            Some(several) => {
-                let queries = several.iter().map(|query| &query["MetricStat"]["Metric"]);
-                queries.filter(|metric| !metric.is_badvalue()).map(metric).collect()
-            }
-            None => vec![metric(properties)],
-        };
-        Alarm { name: name.to_owned(), metrics }
+    let all = resources("AWS::CloudWatch::Alarm").map(|(name, resource)| Alarm {
+        name: name.to_owned(),
+        metric: metric(&resource["Properties"]),
     });
     all.collect()
 }
