@@ -12,6 +12,12 @@ const EACH_HAS: [(&str, &str, &str); 4] = [
     ("AWS::CloudWatch::Alarm", "TreatMissingData: notBreaching", "a quiet night is no alarm"),
 ];
 
+fn template() -> String {
+    let files = files(&["infra"], &["yaml"]);
+    let template = files.into_iter().find(|it| it.path == "infra/template.yaml");
+    template.expect("it is there").text
+}
+
 /// The resources of the template: the lines of each.
 fn resources(template: &str) -> Vec<Vec<&str>> {
     let mut resources: Vec<Vec<&str>> = Vec::new();
@@ -25,11 +31,27 @@ fn resources(template: &str) -> Vec<Vec<&str>> {
     resources
 }
 
+/// The one function that runs before the settings are checked: it checks them.
+const CHECKS_SETTINGS: &str = "CheckSettings:";
+
+#[test]
+fn no_function_gets_settings_before_they_are_checked() {
+    let template = template();
+    let resources = resources(&template);
+    let functions = resources.iter().filter(|it| it.contains(&"Type: AWS::Serverless::Function"));
+    let is_unchecked = |it: &&Vec<&str>| !it.contains(&"DependsOn: SettingsCheck");
+    let unchecked: Vec<String> = functions
+        .filter(is_unchecked)
+        .filter_map(|it| it.first())
+        .map(|&it| it.to_owned())
+        .collect();
+    assert_eq!(unchecked, [CHECKS_SETTINGS], "the others have `DependsOn: SettingsCheck`");
+}
+
 #[test]
 fn each_resource_has_what_all_of_its_kind_have() {
-    let files = files(&["infra"], &["yaml"]);
-    let template = files.iter().find(|it| it.path == "infra/template.yaml").expect("it is there");
-    let resources = resources(&template.text);
+    let template = template();
+    let resources = resources(&template);
     let mut broken = Vec::new();
     for (kind, line, why) in EACH_HAS {
         let kind = format!("Type: {kind}");
