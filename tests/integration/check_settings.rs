@@ -72,7 +72,7 @@ impl Deployment {
     }
 
     fn answer(&self) -> Value {
-        self.answers.lock().unwrap().last().expect("an answer").0.clone()
+        self.answers.lock().unwrap().last().unwrap().0.clone()
     }
 
     /// `SUCCESS`, or the reason of a failure.
@@ -80,7 +80,7 @@ impl Deployment {
         self.asks(kind, old, new).await.unwrap();
         let answer = self.answer();
         match answer["Status"].as_str().unwrap() {
-            "FAILED" => answer["Reason"].as_str().expect("a reason").to_owned(),
+            "FAILED" => answer["Reason"].as_str().unwrap().to_owned(),
             other => other.to_owned(),
         }
     }
@@ -112,6 +112,7 @@ async fn a_deployment_with_usable_settings_goes_on() {
         answer,
         json!({
             "Status": "SUCCESS",
+            "Reason": "the settings can be used",
             "PhysicalResourceId": "settings",
             "StackId": "arn:aws:cloudformation:ap-southeast-3:123456789012:stack/virtual-numbers/6f3e2b70-c84a-11f0-9d0a-0a1b2c3d4e5f",
             "RequestId": "63e8ffa2-3059-4607-a450-119d473c73bc",

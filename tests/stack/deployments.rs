@@ -67,7 +67,7 @@ async fn deploy(cloudformation: &Client, pools: &str) -> Result {
         .capabilities(Capability::CapabilityIam)
         .capabilities(Capability::CapabilityAutoExpand)
         .set_parameters(Some(others.chain([pools]).collect()));
-    update.send().await.map_err(AwsError::of("UpdateStack")).map_err(surprise)?;
+    update.send().await.map_err(AwsError::of("UpdateStack")).map_err(|it| surprise(&it))?;
     eventually("the end of a deployment", PATIENCE, async || {
         let under_way = status(cloudformation).await?.ends_with("IN_PROGRESS");
         check("under way", &under_way, &false)
@@ -83,13 +83,13 @@ async fn pools(cloudformation: &Client) -> Result<String> {
 
 async fn parameters(cloudformation: &Client) -> Result<Vec<Parameter>> {
     let answer = cloudformation.describe_stacks().stack_name(STACK).send().await;
-    let answer = answer.map_err(AwsError::of("DescribeStacks")).map_err(surprise)?;
+    let answer = answer.map_err(AwsError::of("DescribeStacks")).map_err(|it| surprise(&it))?;
     Ok(answer.stacks().first().map(|stack| stack.parameters().to_vec()).unwrap_or_default())
 }
 
 async fn status(cloudformation: &Client) -> Result<String> {
     let answer = cloudformation.describe_stacks().stack_name(STACK).send().await;
-    let answer = answer.map_err(AwsError::of("DescribeStacks")).map_err(surprise)?;
+    let answer = answer.map_err(AwsError::of("DescribeStacks")).map_err(|it| surprise(&it))?;
     let status = answer.stacks().first().and_then(|stack| stack.stack_status());
     Ok(status.map(|it| it.as_str().to_owned()).unwrap_or_default())
 }
@@ -97,7 +97,7 @@ async fn status(cloudformation: &Client) -> Result<String> {
 /// Why the check of the settings failed last. The newest event is the first.
 async fn last_reason(cloudformation: &Client) -> Result<String> {
     let answer = cloudformation.describe_stack_events().stack_name(STACK).send().await;
-    let answer = answer.map_err(AwsError::of("DescribeStackEvents")).map_err(surprise)?;
+    let answer = answer.map_err(AwsError::of("DescribeStackEvents")).map_err(|it| surprise(&it))?;
     let failed = answer.stack_events().iter().find(|event| {
         event.logical_resource_id() == Some("SettingsCheck")
             && event.resource_status().is_some_and(|it| it.as_str() == "UPDATE_FAILED")
@@ -106,6 +106,6 @@ async fn last_reason(cloudformation: &Client) -> Result<String> {
     Ok(reason.unwrap_or_default().to_owned())
 }
 
-fn surprise(error: AwsError) -> Surprise {
+fn surprise(error: &AwsError) -> Surprise {
     Surprise::new(error.to_string())
 }

@@ -34,19 +34,19 @@ pub enum AnswerError {
 
 /// The answer to a request.
 pub(crate) fn answer(request: &Request, checked: &Result<(), Vec<Invalid>>) -> Value {
+    let (status, reason) = match checked {
+        Ok(()) => ("SUCCESS", "the settings can be used".to_owned()),
+        Err(problems) => ("FAILED", reason(problems)),
+    };
     let id = request.physical_resource_id.as_deref().unwrap_or(PHYSICAL_RESOURCE_ID);
-    let mut answer = json!({
-        "Status": if checked.is_ok() { "SUCCESS" } else { "FAILED" },
+    json!({
+        "Status": status,
+        "Reason": reason,
         "PhysicalResourceId": id,
         "StackId": request.stack_id,
         "RequestId": request.request_id,
         "LogicalResourceId": request.logical_resource_id,
-    });
-    if let Err(problems) = checked {
-        // A failure without a reason is refused.
-        answer["Reason"] = reason(problems).into();
-    }
-    answer
+    })
 }
 
 fn reason(problems: &[Invalid]) -> String {
