@@ -34,7 +34,7 @@ setup: $(VENV)/.installed-build  ## Install the pinned tools into .venv (the oth
 
 # All that runs and deploys a stack. The list names every package, so there is nothing to resolve;
 # compiling the installed Python files would take as long again, and most are never used.
-INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement
 $(VENV)/.installed: infra/requirements.txt
 	@command -v cargo > /dev/null || { \
 	  echo 'cargo is missing: install Rust from https://rustup.rs, then try again.' >&2; exit 1; }
@@ -44,13 +44,21 @@ $(VENV)/.installed: infra/requirements.txt
 	  echo 'The venv module is missing: apt install python3-venv (or your system'\''s package), then try again.' >&2; exit 1; }
 	@echo '  installing the tools into $(VENV) (about a minute, once)' >&2
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(INSTALL) $<
+	@$(VENV)/bin/python $(INSTALL) $<
 	@touch $@
 
 # What builds the functions as they are deployed: half a gigabyte that the demo does without.
 $(VENV)/.installed-build: infra/requirements-build.txt $(VENV)/.installed
 	@echo '  installing the tools that build the functions (half a minute, once)' >&2
-	@$(INSTALL) $<
+	@$(VENV)/bin/python $(INSTALL) $<
+	@touch $@
+
+# checkov has an environment of its own: it needs other versions of what the tools need too.
+LINT := $(VENV)/lint
+$(LINT)/.installed: infra/requirements-lint.txt $(VENV)/.installed
+	@echo '  installing checkov into $(LINT) (about a minute, once)' >&2
+	@test -x $(LINT)/bin/python || $(PYTHON) -m venv $(LINT)
+	@$(LINT)/bin/python $(INSTALL) $<
 	@touch $@
 
 # ---------------------------------------------------------------- Run
@@ -120,7 +128,7 @@ elif ! cargo deny --locked fetch db > target/deny.log 2>&1; then \
 else cargo deny --locked check; fi
 endef
 
-lint: setup  ## Check format, clippy, documentation, dependencies, the rules of ARCHITECTURE.md and the template
+lint: setup $(LINT)/.installed  ## Check format, clippy, documentation, dependencies, the rules of ARCHITECTURE.md and the template
 	cargo fmt --all --check
 	cargo test --quiet --package tidy --locked
 	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
@@ -128,6 +136,7 @@ lint: setup  ## Check format, clippy, documentation, dependencies, the rules of 
 	@$(DENY)
 	cfn-lint infra/template.yaml
 	sam validate --lint --template infra/template.yaml
+	$(LINT)/bin/python $(LINT)/bin/checkov --config-file infra/checkov.yaml
 
 check:  ## Run the tests that need no emulator
 	cargo test --workspace --locked

@@ -7,7 +7,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod alarms;
 mod assign_numbers;
+mod check_settings;
 mod conditions;
 mod costs;
 mod dry_pools;

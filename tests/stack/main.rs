@@ -14,6 +14,7 @@
 mod calls;
 mod crowd;
 mod deaths;
+mod deployments;
 mod orders;
 mod pools;
 mod privacy;
@@ -96,7 +97,10 @@ const STORIES: &[Story] = &stories![
 ];
 
 /// These would upset the timing of others, and are played when those are over.
-const ALONE: &[Story] = &stories![deaths::functions_killed_at_work_lose_and_double_nothing,];
+const ALONE: &[Story] = &stories![
+    deaths::functions_killed_at_work_lose_and_double_nothing,
+    deployments::settings_that_can_not_be_used_fail_the_deployment,
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

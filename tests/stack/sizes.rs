@@ -12,7 +12,9 @@ use crate::Scene;
 const MOST: usize = 3_500_000;
 
 pub(crate) async fn no_function_outgrows_its_size(scene: &'static Scene) -> Result {
-    for function in ["ResolveCall", "AssignNumbers", "ReleaseNumbers", "RefillPool"] {
+    for function in
+        ["ResolveCall", "AssignNumbers", "ReleaseNumbers", "RefillPool", "CheckSettings"]
+    {
         let program = scene.stack.built()?.join(function).join("bootstrap");
         let problem =
             |error: std::io::Error| Surprise::new(format!("{}: {error}", program.display()));

@@ -10,6 +10,8 @@
 #![expect(missing_docs, reason = "a doc comment stands only where a name does not say all")]
 
 #[cfg(feature = "world")]
+pub mod alarms;
+#[cfg(feature = "world")]
 pub mod cloud;
 pub mod deployed;
 pub mod events;

@@ -45,27 +45,7 @@ pub enum Tries {
 
 impl Clients {
     pub fn over(http: SharedHttpClient, tries: Tries) -> Self {
-        let credentials = Credentials::new("test", "test", None, None, "tests");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url("http://cloud")
-            .http_client(http)
-            .sleep_impl(TokioSleep::new());
-        let config = match tries {
-            Tries::Once => config.retry_config(RetryConfig::disabled()),
-            Tries::AsDeployed => {
-                let retries = RetryConfig::standard();
-                let limits = TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_secs(1))
-                    .operation_timeout(Duration::from_secs(3));
-                config
-                    .retry_config(retries.with_initial_backoff(Duration::from_millis(50)))
-                    .timeout_config(limits.build())
-            }
-        };
-        let config = config.build();
+        let config = config(http, "http://cloud", tries);
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
@@ -82,6 +62,31 @@ impl Clients {
         });
         Self::over(http, Tries::Once)
     }
+}
+
+/// The configuration of clients that reach `endpoint` through this HTTP client.
+pub fn config(http: SharedHttpClient, endpoint: &str, tries: Tries) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "tests");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .http_client(http)
+        .sleep_impl(TokioSleep::new());
+    let config = match tries {
+        Tries::Once => config.retry_config(RetryConfig::disabled()),
+        Tries::AsDeployed => {
+            let retries = RetryConfig::standard();
+            let limits = TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_secs(1))
+                .operation_timeout(Duration::from_secs(3));
+            config
+                .retry_config(retries.with_initial_backoff(Duration::from_millis(50)))
+                .timeout_config(limits.build())
+        }
+    };
+    config.build()
 }
 
 /// Answers a request, and yields to other tasks before and after.

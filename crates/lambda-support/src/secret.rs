@@ -21,7 +21,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 /// nothing can be checked without one.
 const PAUSE_WITHOUT_VALUE: Duration = Duration::from_millis(500);
 
-/// The log message when a secret could not be read and was never read before.
+/// The log message when a secret could not be read and was never read before. The
+/// template's filters of `SecretUnreadable` match it.
 pub const SECRET_UNREADABLE: &str = "a secret could not be read";
 /// The log message when a secret could not be read again. The last value is used.
 pub const SECRET_NOT_REFRESHED: &str = "a secret could not be read again";

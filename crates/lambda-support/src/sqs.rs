@@ -75,6 +75,9 @@ const LONGEST_WAIT: u64 = 60;
 /// The first back-off, in seconds.
 const SHORTEST_WAIT: u64 = 5;
 
+/// The log message of a refusal. The template's filters of `MessageRefused` match it.
+const MESSAGE_REFUSED: &str = "refused a message";
+
 impl SourceQueue {
     /// The queue at `queue_url`, with its dead-letter queue.
     pub fn new(
@@ -109,7 +112,7 @@ impl SourceQueue {
     /// of its fields may hold a phone.
     async fn refuse(&self, message: &SqsMessage, refusal: &Refusal) -> Delivery {
         let Refusal { field, reason } = refusal;
-        tracing::warn!(message.id = message.message_id, field, %reason, "refused a message");
+        tracing::warn!(message.id = message.message_id, field, %reason, "{MESSAGE_REFUSED}");
         match self.send_to_dead_letter_queue(message, &format!("{field}: {reason}")).await {
             Ok(()) => Delivery::Over,
             Err(error) => {

@@ -6,7 +6,8 @@
 //! | `dependencies` | which crate may depend on which, and that no dependency is unused |
 //! | `rooms` | what only certain files may use: tables, clock, environment, phones |
 //! | `files` | how long a file may be, and that no files of a crate import in a circle |
-//! | `documents` | that every page is linked, and that alarms match texts that the code logs |
+//! | `documents` | that every page is linked, that every alarm is explained, and that alarms match texts that the code logs |
+//! | `template` | that each resource has what all of its kind must have |
 //! | `licences` | that packages from outside have an allowed licence and source |
 #![expect(
     clippy::expect_used,

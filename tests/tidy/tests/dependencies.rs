@@ -40,6 +40,11 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
         &["masking", "masking-store", "providers", "lambda-support"],
         "a pool knows no order",
     ),
+    (
+        "check-settings",
+        &["masking", "providers", "lambda-support"],
+        "settings are checked by the parsers of those that use them, and touch no table",
+    ),
 ];
 
 /// Packages that a crate must never link, itself or through others, and why.
@@ -58,6 +63,7 @@ const NEVER_LINKS: &[(&str, &[&str], &str)] = &[
         "one TLS: rustls on ring",
     ),
     ("refill-pool", &["openssl-sys", "native-tls", "aws-lc"], "one TLS: rustls on ring"),
+    ("check-settings", &["openssl-sys", "native-tls", "aws-lc"], "one TLS: rustls on ring"),
 ];
 
 /// Dependencies that no file names, and why they are declared nevertheless.

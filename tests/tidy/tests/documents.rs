@@ -1,4 +1,4 @@
-//! Links of pages, and the log texts that alarms match.
+//! Links of pages, the alarms, and the log texts that they match.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
@@ -61,14 +61,48 @@ fn every_file_of_docs_is_linked() {
     assert_none("A page that no other page links is never read: link it.", &broken);
 }
 
+fn template() -> String {
+    let files = files(&["infra"], &["yaml"]);
+    let template = files.into_iter().find(|it| it.path == "infra/template.yaml");
+    template.expect("it is there").text
+}
+
+/// Patterns for lines that no function writes.
+const OF_AWS: [&str; 1] = [
+    // The API's own access log.
+    r#"{ $.status = "429" }"#,
+];
+
 /// The texts in the template's metric filters.
-fn texts_that_alarms_listen_to() -> Vec<String> {
-    let template = files(&["infra"], &["yaml"]);
-    let template =
-        template.iter().find(|it| it.path == "infra/template.yaml").expect("it is there");
-    let patterns = template.text.lines().filter(|line| line.contains("FilterPattern:"));
-    let texts = patterns.map(|line| line.split('"').nth(1).expect("a quoted text").to_owned());
-    texts.collect()
+fn texts_that_alarms_listen_to() -> BTreeSet<String> {
+    let template = template();
+    let lines = template.lines().filter_map(|line| line.split_once("FilterPattern: "));
+    let patterns = lines.map(|(_, pattern)| pattern.trim_matches('\''));
+    let ours = patterns.filter(|pattern| !OF_AWS.contains(pattern));
+    let text = |pattern: &str| {
+        let text = pattern.strip_prefix("{ $.fields.message = \"")?.strip_suffix("\" }")?;
+        Some(text.to_owned())
+    };
+    ours.map(|pattern| text(pattern).expect("a pattern for one text")).collect()
+}
+
+#[test]
+fn every_alarm_is_explained_and_every_explained_alarm_exists() {
+    let template = template();
+    let names = template.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix("Alarm:"));
+    let alarms: BTreeSet<String> = names.map(|name| format!("{name}Alarm")).collect();
+    assert!(!alarms.is_empty(), "the template has alarms");
+    let pages = pages();
+    let page = pages.iter().find(|it| it.path == "docs/operations.md").expect("it is there");
+    let rows = page.text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let rows: BTreeSet<String> =
+        rows.map(|(name, _)| name.to_owned()).filter(|name| name.ends_with("Alarm")).collect();
+    let missing = alarms.difference(&rows).map(|it| format!("{it} has no row"));
+    let extra = rows.difference(&alarms).map(|it| format!("{it} is no alarm"));
+    assert_none(
+        "Whoever is woken by an alarm looks it up in docs/operations.md.",
+        &missing.chain(extra).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
