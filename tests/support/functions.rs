@@ -23,14 +23,14 @@ pub const SERVICE_SECRET: &str = "service-secret";
 pub const PROVIDER_SECRET: &str = "provider-secret";
 /// The queue of announcements.
 pub const NUMBER_EVENTS: &str = "http://queues/number-events";
-pub const REFILL: &str = "http://queues/refill";
+pub const REFILL: &str = "http://queues/refill.fifo";
 
 /// The dead-letter queue of a queue.
 pub fn dead_letters(queue: Queue) -> &'static str {
     match queue {
         Queue::Assign => "http://queues/assign-dead-letters",
         Queue::Release => "http://queues/release-dead-letters",
-        Queue::Refill => "http://queues/refill-dead-letters",
+        Queue::Refill => "http://queues/refill-dead-letters.fifo",
     }
 }
 

@@ -137,9 +137,12 @@ impl SourceQueue {
             .queue_url(&self.dead_letter_queue_url)
             .message_body(body)
             .message_attributes("reason", reason);
-        if let Some(group) = message.attributes.get("MessageGroupId") {
+        // A message of a standard queue may have a group too, which makes the queue fair. A
+        // standard dead-letter queue refuses a message with a deduplication id.
+        // Source: Amazon SQS API Reference, `SendMessage`.
+        if is_fifo(&self.dead_letter_queue_url) {
             request = request
-                .message_group_id(group)
+                .set_message_group_id(message.attributes.get("MessageGroupId").cloned())
                 .set_message_deduplication_id(message.message_id.clone());
         }
         request.send().await.map_err(AwsError::of("SendMessage"))?;
@@ -198,6 +201,13 @@ pub async fn send_in_group(
         .message_deduplication_id(deduplication_id);
     request.send().await.map_err(AwsError::of("SendMessage"))?;
     Ok(())
+}
+
+/// Whether a URL is that of a FIFO queue: the names of these queues end in `.fifo`, and those
+/// of no other queues do. Source: Amazon SQS Developer Guide, "FIFO queue and message
+/// identifiers".
+fn is_fifo(queue_url: &str) -> bool {
+    queue_url.ends_with(".fifo")
 }
 
 /// How often a message was received, this time included; 1 if SQS does not say.
