@@ -396,6 +396,18 @@ async fn a_message_that_the_dead_letter_queue_does_not_take_is_redelivered() {
 }
 
 #[tokio::test]
+async fn a_refused_message_keeps_its_group_on_a_fifo_queue_alone() {
+    let world = World::new();
+    for (queue, kept) in
+        [(Queue::Assign, None), (Queue::Release, None), (Queue::Refill, Some("id-jkt"))]
+    {
+        let handled = world.when_group_receives(queue, "id-jkt", "no JSON").await;
+        assert_eq!(handled.refused, ["body: must be JSON"]);
+        assert_eq!(handled.groups, [kept.map(str::to_owned)], "{queue:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_announcement_that_can_not_be_sent_is_sent_with_the_next_delivery() {
     let world = world_with_numbers(4).await;
     world.cloud.queues.given_refuses(NUMBER_EVENTS, true);

@@ -25,10 +25,13 @@ pub const PROVIDER_SECRET: &str = "provider-secret";
 pub const NUMBER_EVENTS: &str = "http://queues/number-events";
 pub const REFILL: &str = "http://queues/refill.fifo";
 
+/// The queue of events that wait for a dry pool.
+pub const WAITING: &str = "http://queues/waiting";
+
 /// The dead-letter queue of a queue.
 pub fn dead_letters(queue: Queue) -> &'static str {
     match queue {
-        Queue::Assign => "http://queues/assign-dead-letters",
+        Queue::Assign | Queue::Waiting => "http://queues/assign-dead-letters",
         Queue::Release => "http://queues/release-dead-letters",
         Queue::Refill => "http://queues/refill-dead-letters.fifo",
     }
@@ -38,7 +41,7 @@ pub fn dead_letters(queue: Queue) -> &'static str {
 /// of resolve-call too.
 pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     let queue_url = match queue {
-        Queue::Assign => "http://queues/assign",
+        Queue::Assign | Queue::Waiting => "http://queues/assign",
         Queue::Release => "http://queues/release",
         Queue::Refill => REFILL,
     };
@@ -50,6 +53,7 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
         ("PROVIDER_SECRET_ARN", PROVIDER_SECRET),
         ("QUEUE_URL", queue_url),
         ("DEAD_LETTER_QUEUE_URL", dead_letters(queue)),
+        ("WAITING_QUEUE_URL", WAITING),
         ("REFILL_QUEUE_URL", REFILL),
         ("NUMBER_EVENTS_QUEUE_URL", NUMBER_EVENTS),
         ("STACK_NAME", "masking"),
@@ -121,7 +125,8 @@ impl Functions {
     pub async fn receive(&self, queue: Queue, batch: Value, time: Duration) -> BTreeSet<String> {
         let batch: SqsEvent = serde_json::from_value(batch).expect("an SQS event");
         let response = match queue {
-            Queue::Assign => self.assign.handle(batch).await,
+            // Boxed, since the compiler limits how deep futures may be nested.
+            Queue::Assign | Queue::Waiting => Box::pin(self.assign.handle(batch)).await,
             Queue::Release => self.release.handle(batch).await,
             Queue::Refill => self.refill.handle(batch, Instant::now() + time).await,
         };

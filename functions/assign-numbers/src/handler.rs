@@ -1,7 +1,7 @@
 //! Handles order events: decides the verdict on each, and has it carried out.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_support::sqs::{self, Delivery, Fate};
+use lambda_support::sqs::{self, Delivery, Fate, Wait};
 use masking::{
     Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderRequest,
     Person, PhoneHashKey, Pool,
@@ -41,20 +41,14 @@ impl<'a> Batch<'a> {
             Some(caller_key) => Some(caller_key),
             None => function.caller_key.fresh().await,
         };
-        let stock = Stock::new(&function.numbers, &function.rosters, function.now());
+        let stock = Stock::new(function, function.now());
         Self { function, caller_key, stock }
     }
 
     /// Decides what happens to a message, and carries it out.
     async fn handle(&self, message: &SqsMessage) -> Delivery {
         let verdict = self.judge(message).await;
-        let performed = self.function.intake.perform(message, &verdict).await;
-        if let Some(Announcement::Unavailable { order_id, version, .. }) = &verdict.announcement
-            && !performed.announced
-        {
-            self.function.waits.forget(order_id, *version);
-        }
-        performed.delivery
+        self.function.intake.perform(message, &verdict).await
     }
 
     async fn judge(&self, message: &SqsMessage) -> Verdict {
@@ -115,30 +109,36 @@ impl<'a> Batch<'a> {
         };
 
         let (orders, clock) = (&self.function.orders, &self.function.clock);
-        let applied = apply(orders, clock, &step, true, &self.stock).await;
+        let waited = self.function.intake.waited(message, self.function.now().seconds());
+        // An event that has waited reads its row first: if it was overtaken meanwhile, it does
+        // not look for numbers.
+        let blind = waited.is_none();
+        let applied = apply(orders, clock, &step, blind, &self.stock).await;
         Verdict::of(applied, &event.order_id)
-            .unwrap_or_else(|| self.wait_for_numbers(message, event, pool))
+            .unwrap_or_else(|| self.wait_for_numbers(waited, event, pool))
     }
 
-    /// The pool is dry: announces that once, and has the event delivered again for up to
-    /// an hour.
-    fn wait_for_numbers(&self, message: &SqsMessage, event: &OrderEvent, pool: &Pool) -> Verdict {
+    /// The pool is dry: has the event wait, for up to an hour from the first try that found it
+    /// dry. Announces that when the wait begins, and when it is given up.
+    fn wait_for_numbers(&self, waited: Option<Wait>, event: &OrderEvent, pool: &Pool) -> Verdict {
         tracing::warn!(pool = %pool.id, "{POOL_IS_DRY}");
 
-        let (waits, order_id, version) = (&self.function.waits, &event.order_id, event.version);
         let now = self.function.now().seconds();
-        let since = sqs::first_received_at(message).unwrap_or(now);
         let unavailable = || Announcement::Unavailable {
-            order_id: order_id.clone(),
-            version,
+            order_id: event.order_id.clone(),
+            version: event.version,
             pool: pool.id.clone(),
         };
-        if since.saturating_add(LONGEST_WAIT_SECONDS) <= now {
-            waits.forget(order_id, version);
-            let why = Invalid::new("pool", "had too few free numbers for an hour");
-            return Verdict { announcement: Some(unavailable()), fate: refusal(why) };
+        match waited {
+            None => Verdict {
+                announcement: Some(unavailable()),
+                fate: Fate::Wait(Wait::beginning_at(now)),
+            },
+            Some(wait) if wait.since.saturating_add(LONGEST_WAIT_SECONDS) <= now => {
+                let why = Invalid::new("pool", "had too few free numbers for an hour");
+                Verdict { announcement: Some(unavailable()), fate: refusal(why) }
+            }
+            Some(wait) => Verdict::silent(Fate::Wait(wait)),
         }
-        let announcement = waits.note(order_id, version).then(unavailable);
-        Verdict { announcement, fate: Fate::Again }
     }
 }

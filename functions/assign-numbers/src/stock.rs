@@ -15,6 +15,8 @@ use masking_store::{Numbers, PageKey, StoreError};
 use order_events::Candidates;
 use tokio::sync::Mutex;
 
+use crate::AssignNumbers;
+use crate::dry_pools::DryPools;
 use crate::roster::Rosters;
 
 /// How many free numbers are read at a time. With S shards, λ claims a second, pages of
@@ -30,6 +32,7 @@ const MANY_LOST: u32 = 3;
 /// The numbers that the events of one batch draw from.
 pub(crate) struct Stock<'a> {
     numbers: &'a Numbers,
+    dry_pools: &'a DryPools,
     rosters: &'a Rosters,
     now: Timestamp,
     shelves: Mutex<HashMap<PoolId, Shelf>>,
@@ -56,9 +59,10 @@ impl Shelf {
 
 impl<'a> Stock<'a> {
     /// An empty stock. It holds numbers that are free at `now`.
-    pub(crate) fn new(numbers: &'a Numbers, rosters: &'a Rosters, now: Timestamp) -> Self {
+    pub(crate) fn new(function: &'a AssignNumbers, now: Timestamp) -> Self {
+        let AssignNumbers { numbers, dry_pools, rosters, .. } = function;
         let (shelves, low) = (Mutex::default(), std::sync::Mutex::default());
-        Self { numbers, rosters, now, shelves, low }
+        Self { numbers, dry_pools, rosters, now, shelves, low }
     }
 
     /// Checks whether the pool runs low: reads one shard if the batch has read none yet,
@@ -93,6 +97,11 @@ impl<'a> Stock<'a> {
     async fn draw(&self, needed: &NumbersNeeded<'_>) -> Result<Option<Vec<Number>>, StoreError> {
         let pool = needed.pool;
         let mut shelves = self.shelves.lock().await;
+        if !shelves.contains_key(&pool.id)
+            && self.dry_pools.have_too_few(&pool.id, needed.count(), self.now)
+        {
+            return Ok(None);
+        }
         let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
         loop {
             fastrand::shuffle(&mut shelf.free);
@@ -101,6 +110,7 @@ impl<'a> Stock<'a> {
                 return Ok(Some(picked));
             }
             if !self.read_next_page(pool, shelf).await? {
+                self.dry_pools.note(&pool.id, shelf.free.len(), self.now);
                 return Ok(None);
             }
         }

@@ -44,7 +44,7 @@ impl ReleaseNumbers {
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let handle = async |message: &SqsMessage| {
             let verdict = self.judge(message).await;
-            self.intake.perform(message, &verdict).await.delivery
+            self.intake.perform(message, &verdict).await
         };
         sqs::for_each(event, handle).await
     }

@@ -4,13 +4,16 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use aws_lambda_events::sqs::SqsMessage;
+use aws_lambda_events::sqs::{SqsMessage, SqsMessageAttribute};
+use lambda_support::sqs::SourceQueue;
 use masking::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role, Timestamp};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 use support::World;
+use support::cloud::{Cloud, Tables};
+use support::wire::Clients;
 use support::world::{FIRST, assigned, event};
 
 use super::cases::{Stage, assert_no_phone, check, is_field};
@@ -251,13 +254,22 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
 
 #[test]
 fn any_attributes_of_a_message_are_read_without_a_panic() {
+    let sqs = Clients::of(&Cloud::on(Tables::from_template())).sqs;
+    let queue = SourceQueue::new(sqs, "http://queues/q", "http://queues/d");
+    let queue = queue.with_waiting_queue("http://queues/w");
     check(500, (proptest::option::of(text()), text(), text()), |(body, count, first)| {
         let mut message = SqsMessage::default();
         message.body = body;
         message.attributes.insert("ApproximateReceiveCount".to_owned(), count);
-        message.attributes.insert("ApproximateFirstReceiveTimestamp".to_owned(), first);
+        for name in ["waiting_since", "delays"] {
+            let mut attribute = SqsMessageAttribute::default();
+            attribute.string_value = Some(first.clone());
+            message.message_attributes.insert(name.to_owned(), attribute);
+        }
+        message.event_source_arn = Some("arn:aws:sqs:ap-southeast-3:123456789012:w".to_owned());
         let _ = lambda_support::sqs::receive_count(&message);
-        let _ = lambda_support::sqs::first_received_at(&message);
+        let waited = queue.waited(&message, 1000);
+        assert!(waited.is_none_or(|wait| wait.since <= 1000));
         let _ = order_events::Intake::read(&message);
     });
 }
