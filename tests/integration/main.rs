@@ -11,6 +11,7 @@ mod assign_numbers;
 mod conditions;
 mod costs;
 mod dry_pools;
+mod event_rules;
 mod number_api;
 mod parsing;
 mod privacy;

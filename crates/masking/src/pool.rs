@@ -82,7 +82,7 @@ pub struct Pool {
 }
 
 /// All pools of the stack: at least one, exactly one of them the default.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pools(Vec<Pool>);
 
 const FIELDS: [&str; 15] = [

@@ -8,4 +8,4 @@ mod verdict;
 
 pub use self::apply::{Candidates, NoCandidates, Step, apply};
 pub use self::intake::Intake;
-pub use self::verdict::{Verdict, refusal};
+pub use self::verdict::{DryPool, Verdict, refusal};

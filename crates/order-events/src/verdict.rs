@@ -7,7 +7,7 @@ use std::error::Error;
 
 use lambda_support::Chain;
 use lambda_support::sqs::{Fate, Refusal};
-use masking::{Announcement, Attempt, Invalid, OrderId, Outcome};
+use masking::{Announcement, Attempt, Invalid, OrderId, Outcome, PoolId};
 use masking_store::StoreError;
 
 /// The decision on the message of an order event.
@@ -18,6 +18,11 @@ pub struct Verdict {
     /// The fate of the message after the announcement.
     pub fate: Fate,
 }
+
+/// The pool that has too few free numbers for an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("pool {0} is dry")]
+pub struct DryPool(pub PoolId);
 
 impl Verdict {
     /// Announces nothing.
@@ -35,13 +40,16 @@ impl Verdict {
         Self::silent(refusal(why))
     }
 
-    /// Decides from the outcome of an event. Returns `None` if the pool is dry, which the
-    /// function decides itself. Logs why an event is tried again.
-    pub fn of(applied: Result<Outcome, StoreError>, order_id: &OrderId) -> Option<Self> {
-        Some(match applied {
+    /// Decides from the outcome of an event. Logs why an event is tried again.
+    ///
+    /// # Errors
+    ///
+    /// The pool is dry, which the function decides itself.
+    pub fn of(applied: Result<Outcome, StoreError>, order_id: &OrderId) -> Result<Self, DryPool> {
+        Ok(match applied {
             Ok(Outcome::Announce(announcement)) => Self::announce(announcement),
             Ok(Outcome::Ignored { .. }) => Self::silent(Fate::Done),
-            Ok(Outcome::Dry) => return None,
+            Ok(Outcome::Dry { pool }) => return Err(DryPool(pool)),
             Ok(Outcome::Refused(why)) => Self::refuse(why),
             Ok(Outcome::Contended) => Self::again(&Contention, order_id),
             Err(error) => Self::again(&error, order_id),

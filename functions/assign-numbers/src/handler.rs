@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::sqs::{self, Delivery, Fate, Wait};
 use masking::{
     Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderRequest,
-    Person, PhoneHashKey, Pool,
+    Person, PhoneHashKey, Pool, PoolChoice, PoolId, Pools,
 };
 use order_events::{Intake, Step, Verdict, apply, refusal};
 
@@ -56,21 +56,21 @@ impl<'a> Batch<'a> {
             Ok(event) => event,
             Err(why) => return Verdict::refuse(why),
         };
-        let pool = match &event.kind {
-            EventKind::Created { pool } | EventKind::AgentAssigned(Assignment { pool, .. }) => {
-                self.function.pools.named(pool.as_deref())
-            }
+        let pools = &self.function.pools;
+        let done = match &event.kind {
+            EventKind::Created { pool } => match pools.named(pool.as_deref()) {
+                Ok(pool) => Ok(self.look_ahead(&event, pool).await),
+                Err(why) => Err(why),
+            },
+            EventKind::AgentAssigned(assignment) => match pool_choice(pools, assignment) {
+                Ok(pool) => Ok(self.assign(message, &event, pool, assignment).await),
+                Err(why) => Err(why),
+            },
             EventKind::AgentUnassigned | EventKind::Completed | EventKind::Cancelled => {
                 Err(Invalid::new("type", "belongs on the release queue"))
             }
         };
-        match (pool, &event.kind) {
-            (Err(why), _) => Verdict::refuse(why),
-            (Ok(pool), EventKind::AgentAssigned(assignment)) => {
-                self.assign(message, &event, pool, assignment).await
-            }
-            (Ok(pool), _) => self.look_ahead(&event, pool).await,
-        }
+        done.unwrap_or_else(Verdict::refuse)
     }
 
     /// A new order will soon need numbers: checks whether its pool runs low, so that it
@@ -86,7 +86,7 @@ impl<'a> Batch<'a> {
         &self,
         message: &SqsMessage,
         event: &OrderEvent,
-        pool: &Pool,
+        pool: PoolChoice<'_>,
         assignment: &Assignment,
     ) -> Verdict {
         let Some(caller_key) = &self.caller_key else {
@@ -115,19 +115,19 @@ impl<'a> Batch<'a> {
         let blind = waited.is_none();
         let applied = apply(orders, clock, &step, blind, &self.stock).await;
         Verdict::of(applied, &event.order_id)
-            .unwrap_or_else(|| self.wait_for_numbers(waited, event, pool))
+            .unwrap_or_else(|dry| self.wait_for_numbers(waited, event, &dry.0))
     }
 
     /// The pool is dry: has the event wait, for up to an hour from the first try that found it
     /// dry. Announces that when the wait begins, and when it is given up.
-    fn wait_for_numbers(&self, waited: Option<Wait>, event: &OrderEvent, pool: &Pool) -> Verdict {
-        tracing::warn!(pool = %pool.id, "{POOL_IS_DRY}");
+    fn wait_for_numbers(&self, waited: Option<Wait>, event: &OrderEvent, pool: &PoolId) -> Verdict {
+        tracing::warn!(%pool, "{POOL_IS_DRY}");
 
         let now = self.function.now().seconds();
         let unavailable = || Announcement::Unavailable {
             order_id: event.order_id.clone(),
             version: event.version,
-            pool: pool.id.clone(),
+            pool: pool.clone(),
         };
         match waited {
             None => Verdict {
@@ -140,5 +140,13 @@ impl<'a> Batch<'a> {
             }
             Some(wait) => Verdict::silent(Fate::Wait(wait)),
         }
+    }
+}
+
+/// The pool that an assignment chooses.
+fn pool_choice<'a>(pools: &'a Pools, assignment: &Assignment) -> Result<PoolChoice<'a>, Invalid> {
+    match assignment.pool.as_deref() {
+        Some(name) => pools.named(Some(name)).map(PoolChoice::Named),
+        None => Ok(PoolChoice::OrdersOwn(pools)),
     }
 }

@@ -65,6 +65,6 @@ impl ReleaseNumbers {
         let step = Step { order_id: &event.order_id, version: event.version, request };
         let applied = apply(&self.orders, &self.clock, &step, false, &NoCandidates).await;
         // A release takes no numbers, so it never finds a pool dry.
-        Verdict::of(applied, &event.order_id).unwrap_or(Verdict::silent(Fate::Done))
+        Verdict::of(applied, &event.order_id).unwrap_or_else(|_| Verdict::silent(Fate::Done))
     }
 }

@@ -37,6 +37,8 @@ pub enum Wrong {
     Reopened,
     /// A number or a route was claimed during its cool-down, or a withdrawn number.
     TooSoon,
+    /// An order that had a pool got another one.
+    Moved,
     /// An announcement that no row supports, or two different ones for one version.
     NeverSaid,
 }
@@ -70,6 +72,10 @@ impl Truth {
         }
         let before = was.orders.get(&plan.order.order_id);
         let (order_id, after) = (&plan.order.order_id, &plan.order.state);
+        let had = before.and_then(|row| row.0.pool.as_ref());
+        if had.is_some() && had != plan.order.pool.as_ref() {
+            self.wrong = self.wrong.or(Some(Wrong::Moved));
+        }
         let was = before.map(|row| &row.0.state);
         if matches!(was, Some(State::Closed(_))) && !matches!(after, State::Closed(_)) {
             self.wrong = self.wrong.or(Some(Wrong::Reopened));
@@ -310,6 +316,9 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
         }),
         Property::always("nothing is handed out that has not rested", |_, state: &SystemState| {
             state.truth.wrong != Some(Wrong::TooSoon)
+        }),
+        Property::always("an order stays in its pool", |_, state: &SystemState| {
+            state.truth.wrong != Some(Wrong::Moved)
         }),
         Property::always("nothing is announced that no row said", |_, state: &SystemState| {
             state.truth.wrong != Some(Wrong::NeverSaid)

@@ -120,10 +120,11 @@ impl<'a> Change<'a> {
     pub(crate) fn needed(
         &self,
         request: &'a AssignmentRequest<'_>,
+        pool: &'a Pool,
         allocation: Allocation,
         claims_lost: u32,
     ) -> NumbersNeeded<'a> {
-        let (pool, people) = (request.pool, &request.people);
+        let people = &request.people;
         let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
         NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
     }
@@ -133,6 +134,7 @@ impl<'a> Change<'a> {
     pub(crate) fn assign(
         &self,
         request: &AssignmentRequest<'_>,
+        pool: &Pool,
         terms: ClaimTerms,
         expires_at: Timestamp,
         fresh: Vec<Number>,
@@ -151,7 +153,7 @@ impl<'a> Change<'a> {
             })
             .collect::<Option<Vec<_>>>()?;
         let holding = Holding { terms, participants, expires_at, waiting: false };
-        Some(self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people))
+        Some(self.plan(State::Assigned(holding), Some(&pool.id), &request.people))
     }
 
     /// Plans only what an amendment ends, and marks the row as waiting for the rest: all that
@@ -159,6 +161,7 @@ impl<'a> Change<'a> {
     pub(crate) fn end_alone(
         &self,
         request: &AssignmentRequest<'_>,
+        pool: &Pool,
         expires_at: Timestamp,
     ) -> Option<Plan> {
         let before = self.row.order()?.holding(self.now)?;
@@ -177,7 +180,7 @@ impl<'a> Change<'a> {
             expires_at: before.expires_at.min(expires_at),
             waiting: true,
         };
-        let plan = self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people);
+        let plan = self.plan(State::Assigned(holding), Some(&pool.id), &request.people);
         let same_row = self.row.order().is_some_and(|order| {
             order.state == plan.order.state && order.version == plan.order.version
         });
@@ -185,8 +188,8 @@ impl<'a> Change<'a> {
     }
 
     /// Plans the release of everything, because the assignment has already expired.
-    pub(crate) fn expire(&self, request: &AssignmentRequest<'_>) -> Plan {
-        self.plan(State::Unassigned(Unassigned::Expired), Some(&request.pool.id), &[])
+    pub(crate) fn expire(&self, pool: &Pool) -> Plan {
+        self.plan(State::Unassigned(Unassigned::Expired), Some(&pool.id), &[])
     }
 
     /// Plans the release of everything. The order may be assigned again.
