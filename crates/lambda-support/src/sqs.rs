@@ -31,6 +31,8 @@ pub enum Fate {
 /// Why a message can never be handled. Safe to log: it quotes no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// The order that the message is about, if the message is about one and names it.
+    pub order_id: Option<String>,
     /// The field that is wrong, such as `participants[1].phone`.
     pub field: String,
     /// The problem with the field, such as `must be a string`.
@@ -160,11 +162,11 @@ impl SourceQueue {
     }
 
     /// Moves a message to the dead-letter queue, with field and reason in the message
-    /// attribute `reason`. Logs field and reason, and nothing else of the message: any
+    /// attribute `reason`. Logs them with the order's id, and nothing else of the message: any
     /// of its fields may hold a phone.
     async fn refuse(&self, message: &SqsMessage, refusal: &Refusal) -> Delivery {
-        let Refusal { field, reason } = refusal;
-        tracing::warn!(message.id = message.message_id, field, %reason, "refused a message");
+        let Refusal { order_id, field, reason } = refusal;
+        tracing::warn!(message.id = message.message_id, order.id = order_id, field, %reason, "refused a message");
         match self.send_to_dead_letter_queue(message, &format!("{field}: {reason}")).await {
             Ok(()) => Delivery::Over,
             Err(error) => {

@@ -5,7 +5,7 @@ use aws_lambda_events::sqs::SqsMessage;
 use aws_sdk_sqs::Client;
 use lambda_support::AwsError;
 use lambda_support::sqs::{self, Delivery, Fate, SourceQueue, Wait};
-use masking::{Announcement, Invalid, OrderEvent};
+use masking::{Announcement, OrderEvent, RefusedEvent};
 
 use crate::Verdict;
 
@@ -37,7 +37,7 @@ impl Intake {
     /// # Errors
     ///
     /// Names the first wrong field.
-    pub fn read(message: &SqsMessage) -> Result<OrderEvent, Invalid> {
+    pub fn read(message: &SqsMessage) -> Result<OrderEvent, RefusedEvent> {
         OrderEvent::parse(message.body.as_deref().unwrap_or_default())
     }
 

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use lambda_support::Chain;
 use lambda_support::sqs::{Fate, Refusal};
-use masking::{Announcement, Attempt, Invalid, OrderId, Outcome, PoolId};
+use masking::{Announcement, Attempt, OrderEvent, OrderId, Outcome, PoolId, RefusedEvent};
 use masking_store::StoreError;
 
 /// The decision on the message of an order event.
@@ -35,9 +35,10 @@ impl Verdict {
         Self { announcement: Some(announcement), fate: Fate::Done }
     }
 
-    /// Refuses the message because of a wrong field: it goes to the dead-letter queue.
-    pub fn refuse(why: Invalid) -> Self {
-        Self::silent(refusal(why))
+    /// Refuses the message because of a wrong field: it goes to the dead-letter queue, and the
+    /// order system is told, if the event's order and version can be read.
+    pub fn refuse(refused: RefusedEvent) -> Self {
+        Self { announcement: refused.announcement(), fate: refusal(refused) }
     }
 
     /// Decides from the outcome of an event. Logs why an event is tried again.
@@ -45,12 +46,13 @@ impl Verdict {
     /// # Errors
     ///
     /// The pool is dry, which the function decides itself.
-    pub fn of(applied: Result<Outcome, StoreError>, order_id: &OrderId) -> Result<Self, DryPool> {
+    pub fn of(applied: Result<Outcome, StoreError>, event: &OrderEvent) -> Result<Self, DryPool> {
+        let order_id = &event.order_id;
         Ok(match applied {
             Ok(Outcome::Announce(announcement)) => Self::announce(announcement),
             Ok(Outcome::Ignored { .. }) => Self::silent(Fate::Done),
             Ok(Outcome::Dry { pool }) => return Err(DryPool(pool)),
-            Ok(Outcome::Refused(why)) => Self::refuse(why),
+            Ok(Outcome::Refused(why)) => Self::refuse(event.refuse(why)),
             Ok(Outcome::Contended) => Self::again(&Contention, order_id),
             Err(error) => Self::again(&error, order_id),
         })
@@ -70,6 +72,12 @@ impl Verdict {
 struct Contention;
 
 /// The fate of a message with a wrong field: the dead-letter queue.
-pub fn refusal(why: Invalid) -> Fate {
-    Fate::Refuse(Refusal { field: why.field, reason: why.reason })
+pub fn refusal(refused: RefusedEvent) -> Fate {
+    // An id that may be a phone in the wrong field must not reach the log.
+    let order_id = refused.order_id.filter(|order_id| !order_id.may_be_a_phone());
+    Fate::Refuse(Refusal {
+        order_id: order_id.map(|order_id| order_id.as_str().to_owned()),
+        field: refused.invalid.field,
+        reason: refused.invalid.reason,
+    })
 }

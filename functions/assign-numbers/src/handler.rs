@@ -70,7 +70,7 @@ impl<'a> Batch<'a> {
                 Err(Invalid::new("type", "belongs on the release queue"))
             }
         };
-        done.unwrap_or_else(Verdict::refuse)
+        done.unwrap_or_else(|why| Verdict::refuse(event.refuse(why)))
     }
 
     /// A new order will soon need numbers: checks whether its pool runs low, so that it
@@ -114,7 +114,7 @@ impl<'a> Batch<'a> {
         // not look for numbers.
         let blind = waited.is_none();
         let applied = apply(orders, clock, &step, blind, &self.stock).await;
-        Verdict::of(applied, &event.order_id)
+        Verdict::of(applied, event)
             .unwrap_or_else(|dry| self.wait_for_numbers(waited, event, &dry.0))
     }
 
@@ -136,7 +136,7 @@ impl<'a> Batch<'a> {
             },
             Some(wait) if wait.since.saturating_add(LONGEST_WAIT_SECONDS) <= now => {
                 let why = Invalid::new("pool", "had too few free numbers for an hour");
-                Verdict { announcement: Some(unavailable()), fate: refusal(why) }
+                Verdict { announcement: Some(unavailable()), fate: refusal(event.refuse(why)) }
             }
             Some(wait) => Verdict::silent(Fate::Wait(wait)),
         }

@@ -148,9 +148,8 @@ fn ranked(said: &Announcement) -> (&OrderId, (bool, u64, bool)) {
             (order_id, (is_final, *version, true))
         }
         Announcement::Assigned { order_id, version, .. }
-        | Announcement::Unavailable { order_id, version, .. } => {
-            (order_id, (false, *version, false))
-        }
+        | Announcement::Unavailable { order_id, version, .. }
+        | Announcement::Refused { order_id, version, .. } => (order_id, (false, *version, false)),
     }
 }
 

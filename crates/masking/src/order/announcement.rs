@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Number, OrderId, PoolId, Role, Timestamp};
+use crate::{Invalid, Number, OrderId, PoolId, Role, Timestamp};
 
 /// A message to the order system about an order's numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +39,16 @@ pub enum Announcement {
         version: u64,
         /// The pool that is dry.
         pool: PoolId,
+    },
+    /// An event went to the dead-letter queue because of a wrong field. This says nothing about
+    /// what the order holds.
+    Refused {
+        /// The order that the event is about.
+        order_id: OrderId,
+        /// The version of the event.
+        version: u64,
+        /// The wrong field, and the reason.
+        invalid: Invalid,
     },
 }
 
@@ -92,6 +102,13 @@ impl Announcement {
                 "order_id": order_id.as_str(),
                 "version": version,
                 "pool": pool.as_str(),
+            }),
+            Self::Refused { order_id, version, invalid } => json!({
+                "type": "numbers.refused",
+                "order_id": order_id.as_str(),
+                "version": version,
+                "field": invalid.field,
+                "reason": invalid.reason,
             }),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::announcement::Announcement;
 use crate::field::{self, Invalid};
 use crate::{Phone, Timestamp};
 
@@ -25,6 +26,18 @@ pub struct OrderEvent {
     pub version: u64,
     /// The type of the event, with its data.
     pub kind: EventKind,
+}
+
+/// An order event that is refused: which one, as far as that can be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{invalid}")]
+pub struct RefusedEvent {
+    /// The order that the event is about, if the field is valid.
+    pub order_id: Option<OrderId>,
+    /// The version of the event, if the field is valid.
+    pub version: Option<u64>,
+    /// The wrong field.
+    pub invalid: Invalid,
 }
 
 /// The type of an event, with the data of that type.
@@ -79,6 +92,12 @@ impl OrderId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the id could be a phone that its sender put into the wrong field. Many ids are
+    /// digits alone, and so is a phone without its `+`.
+    pub fn may_be_a_phone(&self) -> bool {
+        format!("+{}", self.0).parse::<Phone>().is_ok()
+    }
 }
 
 impl fmt::Display for OrderId {
@@ -109,22 +128,58 @@ impl OrderEvent {
     /// # Errors
     ///
     /// Names the first wrong field.
-    pub fn parse(body: &str) -> Result<Self, Invalid> {
-        let fields = field::object(body, "body")?;
-        let order_id = OrderId::parse(field::string(&fields, "order_id")?).ok_or_else(|| {
-            Invalid::new("order_id", "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'")
+    pub fn parse(body: &str) -> Result<Self, RefusedEvent> {
+        let fields = field::message(body).map_err(|invalid| RefusedEvent {
+            order_id: None,
+            version: None,
+            invalid,
         })?;
-        let version = field::unsigned(&fields, "version")?;
-        let kind = match field::string(&fields, "type")? {
-            "order.created" => EventKind::Created { pool: pool(&fields)? },
-            "order.agent_assigned" => EventKind::AgentAssigned(assignment(&fields)?),
-            "order.agent_unassigned" => EventKind::AgentUnassigned,
-            "order.completed" => EventKind::Completed,
-            "order.cancelled" => EventKind::Cancelled,
-            _ => return Err(Invalid::new("type", "is not a known type of event")),
+        let (order_id, version) = (order_id(&fields), field::unsigned(&fields, "version"));
+        let parse = || -> Result<Self, Invalid> {
+            let (order_id, version) = (order_id.clone()?, version.clone()?);
+            Ok(Self { order_id, version, kind: kind(&fields)? })
         };
-        Ok(Self { order_id, version, kind })
+        parse().map_err(|invalid| RefusedEvent {
+            order_id: order_id.ok(),
+            version: version.ok(),
+            invalid,
+        })
     }
+
+    /// Refuses the event, which can be read, because of a field that is wrong for the service
+    /// or for the order.
+    pub fn refuse(&self, invalid: Invalid) -> RefusedEvent {
+        let (order_id, version) = (Some(self.order_id.clone()), Some(self.version));
+        RefusedEvent { order_id, version, invalid }
+    }
+}
+
+impl RefusedEvent {
+    /// The announcement of the refusal, if the event's order and version can be read.
+    pub fn announcement(&self) -> Option<Announcement> {
+        Some(Announcement::Refused {
+            order_id: self.order_id.clone()?,
+            version: self.version?,
+            invalid: self.invalid.clone(),
+        })
+    }
+}
+
+fn order_id(fields: &Map<String, Value>) -> Result<OrderId, Invalid> {
+    OrderId::parse(field::string(fields, "order_id")?).ok_or_else(|| {
+        Invalid::new("order_id", "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'")
+    })
+}
+
+fn kind(fields: &Map<String, Value>) -> Result<EventKind, Invalid> {
+    Ok(match field::string(fields, "type")? {
+        "order.created" => EventKind::Created { pool: pool(fields)? },
+        "order.agent_assigned" => EventKind::AgentAssigned(assignment(fields)?),
+        "order.agent_unassigned" => EventKind::AgentUnassigned,
+        "order.completed" => EventKind::Completed,
+        "order.cancelled" => EventKind::Cancelled,
+        _ => return Err(Invalid::new("type", "is not a known type of event")),
+    })
 }
 
 fn pool(fields: &Map<String, Value>) -> Result<Option<String>, Invalid> {
@@ -279,6 +334,44 @@ mod tests {
             [("", "must be JSON"), ("{", "must be JSON"), ("[]", "must be a JSON object")]
         {
             assert_eq!(OrderEvent::parse(body).unwrap_err().to_string(), format!("body: {reason}"));
+        }
+    }
+
+    #[test]
+    fn a_refused_event_is_announced_if_its_order_and_version_can_be_read() {
+        let announced = |event: &Value| {
+            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
+            refused.announcement().map(|it| it.to_json())
+        };
+        let mut event = assigned();
+        event["participants"][1]["phone"] = "0812".into();
+        assert_eq!(
+            announced(&event),
+            Some(json!({
+                "type": "numbers.refused", "order_id": "o-1", "version": 2,
+                "field": "participants[1].phone",
+                "reason": "must be a phone number in E.164 form: `+`, then 8 to 15 digits",
+            }))
+        );
+        for field in ["order_id", "version"] {
+            let mut event = event.clone();
+            event[field] = Value::Null;
+            assert_eq!(announced(&event), None);
+            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
+            assert_eq!(refused.order_id.is_some(), field == "version");
+        }
+        assert_eq!(announced(&json!("order")), None);
+    }
+
+    #[test]
+    fn an_id_of_digits_may_be_a_phone() {
+        for (id, may_be) in [
+            ("6281299998888", true),
+            ("1234567", false),
+            ("o-6281299998888", false),
+            ("0812999988", false),
+        ] {
+            assert_eq!(OrderId::parse(id).unwrap().may_be_a_phone(), may_be, "{id}");
         }
     }
 

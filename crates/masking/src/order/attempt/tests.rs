@@ -86,7 +86,7 @@ fn outcome_word(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Announce(Announcement::Assigned { version, .. }) => format!("assigned {version}"),
         Outcome::Announce(Announcement::Released { version, .. }) => format!("released {version}"),
-        Outcome::Announce(Announcement::Unavailable { .. }) => "unavailable".to_owned(),
+        Outcome::Announce(other) => format!("{other:?}"),
         Outcome::Ignored { why, stored_version } => format!("ignored, {why:?} {stored_version}"),
         Outcome::Dry { pool } => format!("{pool} is dry"),
         Outcome::Refused(invalid) => invalid.to_string(),
