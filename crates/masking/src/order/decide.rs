@@ -122,8 +122,8 @@ impl<'a> PoolChoice<'a> {
 ///
 /// # Errors
 ///
-/// The request assigns from another pool than the order's earlier assignments, or the pool of
-/// the order is gone.
+/// The request assigns from another pool than the order's earlier assignments, the pool of the
+/// order is gone, or it may not ring one of the phones.
 pub(crate) fn decide<'a>(
     row: &KnownRow,
     version: u64,
@@ -160,6 +160,10 @@ fn assign<'a>(
     now: Timestamp,
 ) -> Result<Next<'a>, Invalid> {
     let pool = request.pool.of(order)?;
+    if let Some(index) = request.people.iter().position(|person| !pool.may_ring(&person.phone)) {
+        let field = format!("participants[{index}].phone");
+        return Err(Invalid::new(field, "must begin with one of the pool's dial_prefixes"));
+    }
     let latest = now.after(pool.max_order_seconds);
     let expires_at = request.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
     if expires_at <= now {
@@ -367,5 +371,22 @@ mod tests {
         let request = assign_from(PoolChoice::OrdersOwn(&without_a), None);
         let refusal = decide(&of_a, 6, &request, now).unwrap_err().to_string();
         assert_eq!(refusal, "pool: is that of the order, which this stack no longer has");
+    }
+
+    #[test]
+    fn a_phone_that_the_orders_own_pool_may_not_ring_is_refused_unless_the_event_is_ignored() {
+        let pools = Pools::parse(
+            r#"[{"id":"a","dial_prefixes":["+1","+62812"]},{"id":"b","default":true}]"#,
+        )
+        .unwrap();
+        let refused = "participants[1].phone: must begin with one of the pool's dial_prefixes";
+        let now = Timestamp::from_seconds(NOW);
+        let of_a = &row(State::Unassigned(Unassigned::ByEvent));
+        let request = assign_from(PoolChoice::OrdersOwn(&pools), None);
+        assert_eq!(decide(of_a, 6, &request, now).unwrap_err().to_string(), refused);
+        check(&KnownRow::Absent, 6, &request, "assigned");
+        check(of_a, 4, &request, "ignored: stale");
+        let named = assign(pools.named(Some("a")).unwrap(), Some(NOW));
+        assert_eq!(decide(&KnownRow::Absent, 6, &named, now).unwrap_err().to_string(), refused);
     }
 }

@@ -103,13 +103,15 @@ impl NumbersNeeded<'_> {
     }
 
     /// Whether a number may be tried for a person. Numbers of the order's own row are
-    /// excluded, even if they look free. So is a number on which another person of the
-    /// order, who would dial it, is known to have another order's route.
+    /// excluded, even if they look free. So is a number that is the phone of one of the people,
+    /// and one on which another person of the order, who would dial it, is known to have
+    /// another order's route.
     fn may_serve(&self, number: &Number, person: &Person) -> bool {
         let taken = &self.change.conflicts.routes_taken;
         let mut others = self.people.iter().filter(|other| other.role != person.role);
         let is_own = holds(self.change.before(), number);
         !is_own
+            && !is_a_phone_of(self.people, number)
             && (taken.is_empty()
                 || others.all(|it| !taken.contains(&(number.clone(), it.caller.clone()))))
     }
@@ -125,7 +127,7 @@ impl<'a> Change<'a> {
         claims_lost: u32,
     ) -> NumbersNeeded<'a> {
         let people = &request.people;
-        let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
+        let without = people.iter().filter(|person| self.kept(person, people).is_none()).collect();
         NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
     }
 
@@ -144,7 +146,7 @@ impl<'a> Change<'a> {
             .people
             .iter()
             .map(|person| {
-                let number = match self.kept(person) {
+                let number = match self.kept(person, &request.people) {
                     Some(held) => held.number.clone(),
                     None => fresh.next()?,
                 };
@@ -169,7 +171,7 @@ impl<'a> Change<'a> {
             .people
             .iter()
             .filter_map(|person| {
-                let mut held = self.kept(person)?.clone();
+                let mut held = self.kept(person, &request.people)?.clone();
                 held.caller = held.caller.filter(|caller| *caller == person.caller);
                 Some(held)
             })
@@ -209,13 +211,15 @@ impl<'a> Change<'a> {
         holding_in(&self.row.order()?.state)
     }
 
-    /// Returns the number that a person's role keeps.
-    fn kept(&self, person: &Person) -> Option<&'a HeldNumber> {
+    /// Returns the number that a person's role keeps. If somebody joins whose phone is that
+    /// number, it is exchanged: they could not be called on it.
+    fn kept(&self, person: &Person, people: &[Person]) -> Option<&'a HeldNumber> {
         let before = self.row.order()?.holding(self.now)?;
         before.participants.iter().find(|held| {
             held.role == person.role
                 && !self.conflicts.numbers_gone.contains(&held.number)
                 && !self.conflicts.numbers_to_exchange.contains(&held.number)
+                && !is_a_phone_of(people, &held.number)
         })
     }
 
@@ -321,6 +325,11 @@ impl HeldRoute<'_> {
     fn same_key(&self, other: &HeldRoute<'_>) -> bool {
         self.number == other.number && self.caller == other.caller
     }
+}
+
+/// Whether a number is the phone of one of these people.
+fn is_a_phone_of(people: &[Person], number: &Number) -> bool {
+    people.iter().any(|person| person.phone.is(number))
 }
 
 fn holding_in(state: &State) -> Option<&Holding> {

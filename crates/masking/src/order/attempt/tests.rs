@@ -384,3 +384,18 @@ fn a_blind_attempt_without_a_pool_goes_on_in_the_pool_of_the_row() {
     dry.took(None);
     assert_eq!(word(&mut dry), "done: q is dry");
 }
+
+#[test]
+fn a_blind_attempt_reads_the_row_before_it_refuses_an_event() {
+    let pools = Pools::parse(r#"[{"id":"p"},{"id":"q","default":true,"dial_prefixes":["+1"]}]"#);
+    let pools = pools.unwrap();
+    let request = without_pool(&pools);
+    let mut attempt = attempt(6, &request, BLIND);
+    assert_eq!(word(&mut attempt), "read", "it may be an order of `p`");
+    let mut new = attempt.clone();
+    attempt.saw(assigned(&EXCLUSIVE, "ab"));
+    assert_eq!(word(&mut attempt), "write, claiming ");
+    new.saw(KnownRow::Absent);
+    let refused = "participants[0].phone: must begin with one of the pool's dial_prefixes";
+    assert_eq!(word(&mut new), format!("done: {refused}"));
+}

@@ -430,3 +430,64 @@ fn a_number_is_not_tried_again_if_a_person_who_would_dial_it_has_a_route_on_it()
     let swapped = [2, 1].map(number).to_vec();
     assert_eq!(needed(change(&row, &conflicts), &request).pick(&two), Some(swapped));
 }
+
+/// The people of these roles and names, of whom the last one has a virtual number as phone.
+fn last_has_number(to: &[(&str, char)], last: u8) -> Vec<Person> {
+    let mut people = people(to);
+    people.last_mut().unwrap().phone = number(last).as_str().parse().unwrap();
+    people
+}
+
+fn held_numbers(plan: &Plan) -> Vec<Number> {
+    let State::Assigned(holding) = &plan.order.state else { panic!("not assigned") };
+    holding.participants.iter().map(|held| held.number.clone()).collect()
+}
+
+const BOTH: [Allocation; 2] = [Allocation::Exclusive, Allocation::Shared];
+
+#[test]
+fn a_number_that_is_the_phone_of_one_of_the_people_is_no_candidate_for_any_of_them() {
+    let (pool, conflicts) = (pool(), no_conflicts());
+    let request = AssignmentRequest {
+        pool: PoolChoice::Named(&pool),
+        expires_at: None,
+        people: last_has_number(&PAIR, 3),
+    };
+    for allocation in BOTH {
+        let needed = change(&KnownRow::Absent, &conflicts).needed(&request, &pool, allocation, 0);
+        assert_eq!(needed.pick(&[3, 1, 2].map(number)), Some(vec![number(1), number(2)]));
+        assert_eq!(needed.pick(&[3, 1].map(number)), None);
+    }
+}
+
+#[test]
+fn a_number_is_exchanged_when_somebody_joins_whose_phone_it_is() {
+    for allocation in BOTH {
+        let (pool, conflicts) = (pool(), no_conflicts());
+        let mut row = pair(END);
+        let KnownRow::Present(Order { state: State::Assigned(holding), .. }) = &mut row else {
+            panic!("not assigned")
+        };
+        holding.terms.allocation = allocation;
+        let terms = holding.terms;
+        let request = AssignmentRequest {
+            pool: PoolChoice::Named(&pool),
+            expires_at: None,
+            people: last_has_number(&TRIO, 1),
+        };
+        let change = change(&row, &conflicts);
+        let needed = change.needed(&request, &pool, allocation, 0);
+        let fresh = needed.pick(&[1, 2, 3, 4].map(number)).unwrap();
+        assert_eq!(fresh, [3, 4].map(number));
+        let plan = change.assign(&request, &pool, terms, at(END), fresh).unwrap();
+        assert_eq!(held_numbers(&plan), [3, 2, 4].map(number));
+
+        let dry = change.end_alone(&request, &pool, at(END)).unwrap();
+        assert_eq!(held_numbers(&dry), [2].map(number), "nor does it wait with that number");
+        let release = Write::ReleaseNumber { number: number(1), available_at: at(NOW + 600) };
+        for plan in [plan, dry] {
+            let is_released = plan.writes.contains(&release);
+            assert_eq!(is_released, allocation == Allocation::Exclusive);
+        }
+    }
+}
