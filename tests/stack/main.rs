@@ -19,6 +19,7 @@ mod pools;
 mod privacy;
 mod refusals;
 mod sizes;
+mod waiting;
 
 use std::env::args;
 use std::process::ExitCode;
@@ -96,7 +97,11 @@ const STORIES: &[Story] = &stories![
 ];
 
 /// These would upset the timing of others, and are played when those are over.
-const ALONE: &[Story] = &stories![deaths::functions_killed_at_work_lose_and_double_nothing,];
+const ALONE: &[Story] = &stories![
+    deaths::functions_killed_at_work_lose_and_double_nothing,
+    waiting::sixty_numbers_serve_two_hundred_orders_within_a_minute,
+    waiting::orders_that_wait_for_one_pool_do_not_slow_another,
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -72,6 +72,11 @@ impl Stack {
         self.announcements.messages.borrow().iter().map(|it| it.body.clone()).collect()
     }
 
+    /// Waits for announcements beyond the first `seen`, and returns them.
+    pub async fn announcements_after(&self, seen: usize) -> Result<Vec<String>> {
+        self.announcements.after(seen).await
+    }
+
     /// Checks that no event waits or is in progress, and that all announcements were read.
     pub async fn check_at_rest(&self) -> Result {
         let counts = [
