@@ -106,7 +106,7 @@ async fn a_phone_that_the_pool_may_not_ring_is_refused_like_any_wrong_field() {
     for event in [assigned("o-1", 1, &satellite), with_pool(assigned("o-1", 1, &satellite), "a")] {
         let handled = world.when_told(&event).await;
         assert_eq!(handled.refused, [format!("participants[1].phone: {reason}")]);
-        assert_eq!(handled.announced, [refused.clone()]);
+        assert_eq!(handled.announced, std::slice::from_ref(&refused));
     }
     assert_eq!(world.rows("OrdersTable").await.len(), 0, "nothing is done");
 

@@ -142,7 +142,8 @@ impl SourceQueue {
 
     /// Sends the body alone, with the attributes of the wait. The sender's attributes, group
     /// and trace stay behind: no function reads them, and with them the copy could have more
-    /// than the ten attributes that SQS allows.
+    /// than the ten attributes that SQS allows. A body that leaves no room for the attributes of
+    /// the wait is not accepted: its message is then retried where it is.
     async fn send_to_waiting_queue(
         &self,
         message: &SqsMessage,
@@ -273,7 +274,7 @@ pub async fn send_in_group(
 /// of no other queues do. Source: Amazon SQS Developer Guide, "FIFO queue and message
 /// identifiers".
 fn is_fifo(queue_url: &str) -> bool {
-    queue_url.ends_with(".fifo")
+    queue_url.strip_suffix(".fifo").is_some()
 }
 
 /// How often a message was received, this time included; 1 if SQS does not say.

@@ -38,7 +38,7 @@ impl Verdict {
     /// Refuses the message because of a wrong field: it goes to the dead-letter queue, and the
     /// order system is told, if the event's order and version can be read.
     pub fn refuse(refused: RefusedEvent) -> Self {
-        Self { announcement: refused.announcement(), fate: refusal(refused) }
+        Self { announcement: Announcement::of_refused(&refused), fate: refusal(refused) }
     }
 
     /// Decides from the outcome of an event. Logs why an event is tried again.

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use aws_lambda_events::sqs::{SqsMessage, SqsMessageAttribute};
 use lambda_support::sqs::SourceQueue;
-use masking::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role, Timestamp};
+use masking::{
+    Announcement, Assignment, EventKind, OrderEvent, OrderId, Participant, Role, Timestamp,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -213,8 +215,10 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
         let mut reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
         reasons.sort();
         // The order system is told of each whose order and version can be read.
-        let told: Vec<Value> =
-            refusals.iter().filter_map(|it| Some(it.announcement()?.to_json())).collect();
+        let told: Vec<Value> = refusals
+            .iter()
+            .filter_map(|it| Some(Announcement::of_refused(it)?.to_json()))
+            .collect();
         let rows = stage.rows();
         order.set(order.get() + 1);
         let order_id = format!("o-{}", order.get());

@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::announcement::Announcement;
 use crate::field::{self, Invalid};
 use crate::{Phone, Timestamp};
 
@@ -151,17 +150,6 @@ impl OrderEvent {
     pub fn refuse(&self, invalid: Invalid) -> RefusedEvent {
         let (order_id, version) = (Some(self.order_id.clone()), Some(self.version));
         RefusedEvent { order_id, version, invalid }
-    }
-}
-
-impl RefusedEvent {
-    /// The announcement of the refusal, if the event's order and version can be read.
-    pub fn announcement(&self) -> Option<Announcement> {
-        Some(Announcement::Refused {
-            order_id: self.order_id.clone()?,
-            version: self.version?,
-            invalid: self.invalid.clone(),
-        })
     }
 }
 
@@ -338,32 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_event_is_announced_if_its_order_and_version_can_be_read() {
-        let announced = |event: &Value| {
-            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
-            refused.announcement().map(|it| it.to_json())
-        };
-        let mut event = assigned();
-        event["participants"][1]["phone"] = "0812".into();
-        assert_eq!(
-            announced(&event),
-            Some(json!({
-                "type": "numbers.refused", "order_id": "o-1", "version": 2,
-                "field": "participants[1].phone",
-                "reason": "must be a phone number in E.164 form: `+`, then 8 to 15 digits",
-            }))
-        );
-        for field in ["order_id", "version"] {
-            let mut event = event.clone();
-            event[field] = Value::Null;
-            assert_eq!(announced(&event), None);
-            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
-            assert_eq!(refused.order_id.is_some(), field == "version");
-        }
-        assert_eq!(announced(&json!("order")), None);
-    }
-
-    #[test]
     fn an_id_of_digits_may_be_a_phone() {
         for (id, may_be) in [
             ("6281299998888", true),
@@ -379,5 +341,20 @@ mod tests {
     fn the_id_of_an_order_is_shown_as_it_came() {
         let order_id = OrderId::parse("o-1:A_b.c").unwrap();
         assert_eq!((order_id.as_str(), order_id.to_string().as_str()), ("o-1:A_b.c", "o-1:A_b.c"));
+    }
+
+    #[test]
+    fn a_refused_event_says_which_one_it_is_as_far_as_that_can_be_read() {
+        for (field, known) in [
+            ("order_id", (None, Some(2))),
+            ("version", (Some("o-1"), None)),
+            ("type", (Some("o-1"), Some(2))),
+        ] {
+            let mut event = assigned();
+            event[field] = Value::Null;
+            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
+            assert_eq!((refused.order_id.as_ref().map(OrderId::as_str), refused.version), known);
+            assert_eq!(refused.to_string(), format!("{field}: is missing"));
+        }
     }
 }
