@@ -1,11 +1,15 @@
 //! How assign-numbers handles events while a pool has too few numbers.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use support::World;
 use support::events::Queue;
-use support::functions::{WAITING, dead_letters};
+use support::functions::{NUMBER_EVENTS, WAITING, dead_letters};
 use support::story::unavailable;
 use support::world::{Delivery, FIRST, assigned, event, number, numbers_in};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::assign_numbers::world_with_numbers;
 use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT, PAIR};
@@ -155,6 +159,30 @@ async fn orders_that_wait_for_one_pool_query_its_shards_once_a_second() {
     let handled = world.when_waiting_receives(&waiting[..10], FIRST).await;
     let kinds: Vec<&Value> = handled.announced.iter().map(|it| &it["type"]).collect();
     assert_eq!(kinds, ["numbers.assigned"]);
+}
+
+#[tokio::test]
+async fn an_event_does_not_wait_while_another_pool_of_its_batch_is_read() {
+    let pools = json!([{"id": "a", "min_free": 0}, {"id": "b", "min_free": 0, "default": true}]);
+    let world = World::with_silent_index_of("a", &pools);
+    world.given_numbers("b", 0..20).await;
+    let mut of_a = assigned("o-a", 1, &PAIR);
+    of_a["pool"] = "a".into();
+    let batch = [of_a.to_string(), assigned("o-b", 1, &OTHER_PAIR).to_string()];
+    let announced = async {
+        loop {
+            match world.cloud.queues.take_json(NUMBER_EVENTS).pop() {
+                Some(announcement) => return announcement,
+                None => yield_now().await,
+            }
+        }
+    };
+    tokio::select! {
+        handled = world.when_assign_receives(&batch, FIRST) => panic!("pool a answered: {handled:?}"),
+        announced = timeout(Duration::from_secs(10), announced) => {
+            assert_eq!(announced.unwrap()["order_id"], "o-b");
+        }
+    }
 }
 
 #[tokio::test]

@@ -96,6 +96,24 @@ impl World {
         Self::with_other_tables(async || std::future::pending().await)
     }
 
+    /// A world in which the index never answers queries for a pool.
+    pub fn with_silent_index_of(pool: &str, pools: &Value) -> Self {
+        let cloud = Cloud::on(Tables::from_template());
+        let (behind, shards) = (Arc::clone(&cloud), format!("{pool}#"));
+        let http = connector(move |request: Request| {
+            let shard = request.body["ExpressionAttributeValues"][":shard"]["S"].as_str();
+            let silent = shard.is_some_and(|shard| shard.starts_with(&shards));
+            let cloud = Arc::clone(&behind);
+            async move {
+                if silent {
+                    std::future::pending::<()>().await;
+                }
+                Ok(at_once(&cloud, request).await)
+            }
+        });
+        Self::on(cloud, Clients::over(http, Tries::Once), pools)
+    }
+
     fn with_other_tables<F>(other: impl Fn() -> F + Send + Sync + Copy + 'static) -> Self
     where
         F: Future<Output = Result<Reply, ConnectorError>> + Send,
