@@ -224,3 +224,22 @@ async fn a_dry_pool_does_not_hold_up_an_amendment_that_needs_no_number() {
     assert_eq!(handled.announced[0]["type"], "numbers.assigned");
     assert_eq!((handled.again, handled.waiting.len()), (0, 0));
 }
+
+/// The text of a resource in the template.
+fn resource(name: &str) -> &'static str {
+    let template = include_str!("../../infra/template.yaml");
+    let (_, rest) = template.split_once(&format!("\n  {name}:\n")).expect("the resource");
+    rest.split("\n\n").next().unwrap_or_default()
+}
+
+#[test]
+fn the_template_lets_a_message_go_round_for_an_hour() {
+    // Lambda stops a function of which it thinks that it calls itself without an end.
+    assert!(resource("AssignNumbers").contains("RecursiveLoop: Allow"));
+    for queue in ["AssignQueue", "WaitingQueue", "ReleaseQueue"] {
+        assert!(resource(queue).contains("MessageRetentionPeriod: 1209600"), "{queue}");
+    }
+    assert!(
+        resource("WaitingQueue").contains("deadLetterTargetArn: !GetAtt AssignDeadLetterQueue")
+    );
+}
