@@ -57,20 +57,20 @@ impl<'a> Batch<'a> {
             Err(why) => return Verdict::refuse(why),
         };
         let pools = &self.function.pools;
-        let done = match &event.kind {
+        let why = match &event.kind {
             EventKind::Created { pool } => match pools.named(pool.as_deref()) {
-                Ok(pool) => Ok(self.look_ahead(&event, pool).await),
-                Err(why) => Err(why),
+                Ok(pool) => return self.look_ahead(&event, pool).await,
+                Err(why) => why,
             },
             EventKind::AgentAssigned(assignment) => match pool_choice(pools, assignment) {
-                Ok(pool) => Ok(self.assign(message, &event, pool, assignment).await),
-                Err(why) => Err(why),
+                Ok(pool) => return self.assign(message, &event, pool, assignment).await,
+                Err(why) => why,
             },
             EventKind::AgentUnassigned | EventKind::Completed | EventKind::Cancelled => {
-                Err(Invalid::new("type", "belongs on the release queue"))
+                Invalid::new("type", "belongs on the release queue")
             }
         };
-        done.unwrap_or_else(|why| Verdict::refuse(event.refuse(why)))
+        Verdict::refuse(event.refuse(why))
     }
 
     /// A new order will soon need numbers: checks whether its pool runs low, so that it
