@@ -7,7 +7,8 @@ use masking::{OrderEvent, PoolMessage, Pools};
 
 fuzz_target!(|body: &str| {
     let pools = Pools::parse(r#"[{"id":"id-jkt"}]"#).unwrap();
-    let refusals = [OrderEvent::parse(body).err(), PoolMessage::parse(body, &pools).err()];
+    let order_event = OrderEvent::parse(body).err().map(|refused| refused.invalid);
+    let refusals = [order_event, PoolMessage::parse(body, &pools).err()];
     for why in refusals.into_iter().flatten().map(|why| why.to_string()) {
         let mut phones = body.split(|c: char| !c.is_numeric()).filter(|digits| 7 <= digits.len());
         assert!(!phones.any(|digits| why.contains(digits)), "{why}");

@@ -383,7 +383,10 @@ async fn a_bad_record_is_refused_by_its_field_and_the_rest_of_the_batch_is_serve
     refused.sort_unstable();
     reasons.sort_unstable();
     assert_eq!(refused, reasons);
-    assert_eq!((handled.announced.len(), handled.again), (1, 0));
+    let of_type = |name| handled.announced.iter().filter(|it| it["type"] == name).count();
+    // Without a version, or no JSON at all: nobody can be told.
+    assert_eq!((of_type("numbers.assigned"), of_type("numbers.refused")), (1, bad.len() - 2));
+    assert_eq!(handled.again, 0);
     assert!(world.log().contains(r#""field":"participants[1].phone","reason":"must differ"#));
 }
 
@@ -393,6 +396,18 @@ async fn a_message_that_the_dead_letter_queue_does_not_take_is_redelivered() {
     world.cloud.queues.given_refuses(dead_letters(Queue::Assign), true);
     let handled = world.when_assign_receives(&["no JSON".to_owned()], FIRST).await;
     assert_eq!((handled.refused.len(), handled.again, handled.waits), (0, 1, vec![5]));
+}
+
+#[tokio::test]
+async fn a_refused_message_keeps_its_group_on_a_fifo_queue_alone() {
+    let world = World::new();
+    for (queue, kept) in
+        [(Queue::Assign, None), (Queue::Release, None), (Queue::Refill, Some("id-jkt"))]
+    {
+        let handled = world.when_group_receives(queue, "id-jkt", "no JSON").await;
+        assert_eq!(handled.refused, ["body: must be JSON"]);
+        assert_eq!(handled.groups, [kept.map(str::to_owned)], "{queue:?}");
+    }
 }
 
 #[tokio::test]

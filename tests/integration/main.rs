@@ -13,6 +13,7 @@ mod check_settings;
 mod conditions;
 mod costs;
 mod dry_pools;
+mod event_rules;
 mod front_door;
 mod money;
 mod number_api;

@@ -20,6 +20,7 @@ mod pools;
 mod privacy;
 mod refusals;
 mod sizes;
+mod waiting;
 
 use std::env::args;
 use std::process::ExitCode;
@@ -100,6 +101,8 @@ const STORIES: &[Story] = &stories![
 const ALONE: &[Story] = &stories![
     deaths::functions_killed_at_work_lose_and_double_nothing,
     deployments::settings_that_can_not_be_used_fail_the_deployment,
+    waiting::sixty_numbers_serve_two_hundred_orders_within_a_minute,
+    waiting::orders_that_wait_for_one_pool_do_not_slow_another,
 ];
 
 #[tokio::main(flavor = "current_thread")]

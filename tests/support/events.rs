@@ -1,6 +1,8 @@
 //! The events that functions receive, made from the files in `tests/events`: batches of
 //! messages, and calls on each route.
 
+use std::collections::BTreeMap;
+
 use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 
@@ -13,6 +15,8 @@ pub enum Queue {
     Release,
     /// For pool messages.
     Refill,
+    /// For assignments that wait for a dry pool.
+    Waiting,
 }
 
 impl Queue {
@@ -24,14 +28,23 @@ impl Queue {
         }
     }
 
+    /// The group that the contract gives a pool message.
+    fn group_of(self, body: &str) -> Option<String> {
+        let message: Value = serde_json::from_str(body).unwrap_or_default();
+        (self == Self::Refill).then(|| message["pool"].as_str().unwrap_or("all").to_owned())
+    }
+
     fn recorded(self) -> Value {
         read(match self {
-            Self::Assign => include_str!("../events/assign-numbers.json"),
+            Self::Assign | Self::Waiting => include_str!("../events/assign-numbers.json"),
             Self::Release => include_str!("../events/release-numbers.json"),
             Self::Refill => include_str!("../events/refill-pool.json"),
         })
     }
 }
+
+/// The waiting queue, by the name that the URL in its function's settings has.
+const WAITING_ARN: &str = "arn:aws:sqs:ap-southeast-3:123456789012:waiting";
 
 /// A message as a queue delivers it.
 #[derive(Clone, Debug)]
@@ -39,6 +52,10 @@ pub struct Delivery {
     /// The message's id, and the handle of this delivery.
     pub id: String,
     pub body: String,
+    /// The message attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// The message group. Without one, a pool message has the group that it should have.
+    pub group: Option<String>,
     /// How often the message was delivered, this time included.
     pub count: u32,
     /// When it was delivered first, in Unix seconds.
@@ -51,7 +68,19 @@ pub fn batch(queue: Queue, messages: impl IntoIterator<Item = Delivery>) -> Valu
         let mut record = record.clone();
         record["messageId"] = message.id.as_str().into();
         record["receiptHandle"] = message.id.into();
+        if let Some(group) = message.group.or_else(|| queue.group_of(&message.body)) {
+            record["attributes"]["MessageGroupId"] = group.into();
+        }
         record["body"] = message.body.into();
+        if queue == Queue::Waiting {
+            record["eventSourceARN"] = WAITING_ARN.into();
+        }
+        for (name, value) in message.attributes {
+            record["messageAttributes"][name] = json!({
+                "stringValue": value, "dataType": "Number",
+                "stringListValues": [], "binaryListValues": [],
+            });
+        }
         let attributes = &mut record["attributes"];
         attributes["ApproximateReceiveCount"] = message.count.to_string().into();
         attributes["ApproximateFirstReceiveTimestamp"] =
@@ -66,6 +95,8 @@ pub fn batch_of(queue: Queue, bodies: impl IntoIterator<Item = String>, now: u64
     let message = |(index, body)| Delivery {
         id: format!("message-{index}"),
         body,
+        attributes: BTreeMap::new(),
+        group: None,
         count: 1,
         first_received_at: now,
     };

@@ -27,14 +27,17 @@ pub const PROVIDER_SECRET: &str = "provider-secret";
 pub const RENTAL_SECRET: &str = "rental-secret";
 /// The queue of announcements.
 pub const NUMBER_EVENTS: &str = "http://queues/number-events";
-pub const REFILL: &str = "http://queues/refill";
+pub const REFILL: &str = "http://queues/refill.fifo";
+
+/// The queue of events that wait for a dry pool.
+pub const WAITING: &str = "http://queues/waiting";
 
 /// The dead-letter queue of a queue.
 pub fn dead_letters(queue: Queue) -> &'static str {
     match queue {
-        Queue::Assign => "http://queues/assign-dead-letters",
+        Queue::Assign | Queue::Waiting => "http://queues/assign-dead-letters",
         Queue::Release => "http://queues/release-dead-letters",
-        Queue::Refill => "http://queues/refill-dead-letters",
+        Queue::Refill => "http://queues/refill-dead-letters.fifo",
     }
 }
 
@@ -42,7 +45,7 @@ pub fn dead_letters(queue: Queue) -> &'static str {
 /// of resolve-call too.
 pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     let queue_url = match queue {
-        Queue::Assign => "http://queues/assign",
+        Queue::Assign | Queue::Waiting => "http://queues/assign",
         Queue::Release => "http://queues/release",
         Queue::Refill => REFILL,
     };
@@ -55,6 +58,7 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
         ("RENTAL_SECRET_ARN", RENTAL_SECRET),
         ("QUEUE_URL", queue_url),
         ("DEAD_LETTER_QUEUE_URL", dead_letters(queue)),
+        ("WAITING_QUEUE_URL", WAITING),
         ("REFILL_QUEUE_URL", REFILL),
         ("NUMBER_EVENTS_QUEUE_URL", NUMBER_EVENTS),
         ("STACK_NAME", "masking"),
@@ -151,7 +155,7 @@ impl Functions {
         let batch: SqsEvent = serde_json::from_value(batch).expect("an SQS event");
         // Boxed, since the compiler follows nested futures only so deep.
         let response = match queue {
-            Queue::Assign => Box::pin(self.assign.handle(batch)).await,
+            Queue::Assign | Queue::Waiting => Box::pin(self.assign.handle(batch)).await,
             Queue::Release => Box::pin(self.release.handle(batch)).await,
             Queue::Refill => Box::pin(self.refill.handle(batch, Instant::now() + time)).await,
         };

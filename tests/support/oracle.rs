@@ -230,6 +230,8 @@ pub fn by_caller(
 /// The announcement that counts for a reader: a close is final. Otherwise the highest version
 /// counts and, at equal versions, released before assigned before unavailable.
 pub fn as_a_reader_keeps<'a>(announced: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
+    // A refused event says nothing about what the order holds.
+    let announced = announced.filter(|it| it["type"] != "numbers.refused");
     announced.max_by_key(|it| {
         let is_final = it["reason"] == "completed" || it["reason"] == "cancelled";
         let ranks = ["numbers.unavailable", "numbers.assigned", "numbers.released"];

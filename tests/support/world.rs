@@ -2,6 +2,7 @@
 //! moves. Its methods are the sentences of a story about orders, calls and numbers, and show
 //! what an outsider sees.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 use crate::cloud::{Bill, Cloud, Message, Reply, Request, Service, Tables};
 use crate::events::{self, Queue};
 use crate::functions::{
-    Functions, NUMBER_EVENTS, PROVIDER_SECRET, REFILL, RENTAL_SECRET, SERVICE_SECRET, dead_letters,
-    given_secrets,
+    Functions, NUMBER_EVENTS, PROVIDER_SECRET, REFILL, RENTAL_SECRET, SERVICE_SECRET, WAITING,
+    dead_letters, given_secrets,
 };
 use crate::logs::Logs;
 use crate::rows::{self, Row, amount, text, word};
@@ -49,10 +50,14 @@ pub struct Handled {
     pub announced: Vec<Value>,
     /// The reasons of the messages that it sent to the dead-letter queue.
     pub refused: Vec<String>,
+    /// Their message groups.
+    pub groups: Vec<Option<String>>,
     /// How many messages SQS must deliver again.
     pub again: usize,
     /// The visibility timeouts of those, in seconds.
     pub waits: Vec<u64>,
+    /// The messages that it sent to the waiting queue.
+    pub waiting: Vec<Message>,
 }
 
 /// How often a message was delivered, and when first.
@@ -101,6 +106,24 @@ impl World {
     /// A world in which requests to the tables never end.
     pub fn with_silent_tables() -> Self {
         Self::with_other_tables(async || std::future::pending().await)
+    }
+
+    /// A world in which the index never answers queries for a pool.
+    pub fn with_silent_index_of(pool: &str, pools: &Value) -> Self {
+        let cloud = Cloud::on(Tables::from_template());
+        let (behind, shards) = (Arc::clone(&cloud), format!("{pool}#"));
+        let http = connector(move |request: Request| {
+            let shard = request.body["ExpressionAttributeValues"][":shard"]["S"].as_str();
+            let silent = shard.is_some_and(|shard| shard.starts_with(&shards));
+            let cloud = Arc::clone(&behind);
+            async move {
+                if silent {
+                    std::future::pending::<()>().await;
+                }
+                Ok(at_once(&cloud, request).await)
+            }
+        });
+        Self::on(cloud, Clients::over(http, Tries::Once), pools)
     }
 
     fn with_other_tables<F>(other: impl Fn() -> F + Send + Sync + Copy + 'static) -> Self
@@ -229,6 +252,25 @@ impl World {
         self.receives(Queue::Release, bodies, delivery, Duration::from_mins(1)).await
     }
 
+    /// Delivers messages from the waiting queue when the longest of their delays is over.
+    pub async fn when_waited(&self, waiting: &[Message]) -> Handled {
+        self.seconds_pass(waiting.iter().map(|it| it.delay).max().unwrap_or(0));
+        self.when_waiting_receives(waiting, FIRST).await
+    }
+
+    /// Hands messages to assign-numbers, with their attributes, as if they came from the assign
+    /// queue.
+    pub async fn when_assign_receives_messages(&self, messages: &[Message]) -> Handled {
+        let messages = messages.iter().map(|it| (it.body.clone(), it.attributes.clone()));
+        self.delivers(Queue::Assign, messages, FIRST, Duration::from_mins(1)).await
+    }
+
+    /// Hands a batch of messages that wait to assign-numbers.
+    pub async fn when_waiting_receives(&self, waiting: &[Message], delivery: Delivery) -> Handled {
+        let messages = waiting.iter().map(|it| (it.body.clone(), it.attributes.clone()));
+        self.delivers(Queue::Waiting, messages, delivery, Duration::from_mins(1)).await
+    }
+
     /// Hands a message to refill-pool.
     pub async fn when_pool_told(&self, message: &Value) -> Handled {
         self.when_refill_receives(&message.to_string()).await
@@ -236,6 +278,19 @@ impl World {
 
     pub async fn when_refill_receives(&self, body: &str) -> Handled {
         self.when_refill_receives_within(body, Duration::from_mins(1)).await
+    }
+
+    /// Hands a message with this message group to the function of a queue.
+    pub async fn when_group_receives(&self, queue: Queue, group: &str, body: &str) -> Handled {
+        let delivery = events::Delivery {
+            id: "message-0".to_owned(),
+            body: body.to_owned(),
+            attributes: BTreeMap::new(),
+            group: Some(group.to_owned()),
+            count: 1,
+            first_received_at: self.now(),
+        };
+        self.handles(queue, events::batch(queue, [delivery]), Duration::from_mins(1)).await
     }
 
     /// Hands a body to refill-pool with this time until Lambda's deadline.
@@ -250,21 +305,40 @@ impl World {
         delivery: Delivery,
         time: Duration,
     ) -> Handled {
-        let message = |(index, body): (usize, &String)| events::Delivery {
+        let messages = bodies.iter().map(|body| (body.clone(), BTreeMap::new()));
+        self.delivers(queue, messages, delivery, time).await
+    }
+
+    async fn delivers(
+        &self,
+        queue: Queue,
+        messages: impl IntoIterator<Item = (String, BTreeMap<String, String>)>,
+        delivery: Delivery,
+        time: Duration,
+    ) -> Handled {
+        let message = |(index, (body, attributes))| events::Delivery {
             id: format!("message-{index}"),
-            body: body.clone(),
+            body,
+            attributes,
+            group: None,
             count: delivery.count,
             first_received_at: self.now() - delivery.age,
         };
-        let batch = events::batch(queue, bodies.iter().enumerate().map(message));
+        let batch = events::batch(queue, messages.into_iter().enumerate().map(message));
+        self.handles(queue, batch, time).await
+    }
+
+    async fn handles(&self, queue: Queue, batch: Value, time: Duration) -> Handled {
         let again = self.functions.receive(queue, batch, time).await;
         let refused = self.cloud.queues.take(dead_letters(queue));
         let waits = self.cloud.queues.take_waits();
         Handled {
             announced: self.cloud.queues.take_json(NUMBER_EVENTS),
-            refused: refused.into_iter().map(|it| it.reason.expect("a reason")).collect(),
+            refused: refused.iter().map(|it| it.reason().expect("a reason").to_owned()).collect(),
             again: again.len(),
             waits: waits.into_iter().map(|(_, seconds)| seconds).collect(),
+            waiting: self.cloud.queues.take(WAITING),
+            groups: refused.iter().map(|it| it.group.clone()).collect(),
         }
     }
 

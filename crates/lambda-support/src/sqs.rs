@@ -1,6 +1,8 @@
 //! Batches of SQS messages. Each message is handled on its own, and only the failed
 //! ones are delivered again.
 
+mod wait;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use futures_util::future::join_all;
 
 use crate::errors::AwsError;
 
+pub use self::wait::Wait;
+
 /// The decision about a message. Handlers make it; [`SourceQueue::settle`] carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -18,6 +22,8 @@ pub enum Fate {
     Done,
     /// The message can't be handled now, and is delivered again with back-off.
     Again,
+    /// The message waits for something, and is delivered again from the waiting queue.
+    Wait(Wait),
     /// The message can never be handled, and goes to the dead-letter queue.
     Refuse(Refusal),
 }
@@ -25,6 +31,8 @@ pub enum Fate {
 /// Why a message can never be handled. Safe to log: it quotes no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// The order that the message is about, if the message is about one and names it.
+    pub order_id: Option<String>,
     /// The field that is wrong, such as `participants[1].phone`.
     pub field: String,
     /// The problem with the field, such as `must be a string`.
@@ -60,12 +68,13 @@ pub async fn for_each(
     response
 }
 
-/// The queue that a function consumes, with the dead-letter queue for messages that the
-/// function refuses.
+/// The queue that a function consumes, with the queue where its messages wait, if it has one,
+/// and the dead-letter queue for messages that the function refuses.
 #[derive(Clone, Debug)]
 pub struct SourceQueue {
     client: Client,
     queue_url: String,
+    waiting_queue_url: Option<String>,
     dead_letter_queue_url: String,
 }
 
@@ -86,7 +95,20 @@ impl SourceQueue {
         dead_letter_queue_url: impl Into<String>,
     ) -> Self {
         let (queue_url, dead_letter_queue_url) = (queue_url.into(), dead_letter_queue_url.into());
-        Self { client, queue_url, dead_letter_queue_url }
+        Self { client, queue_url, waiting_queue_url: None, dead_letter_queue_url }
+    }
+
+    /// Adds the queue where messages wait, which the function consumes too.
+    #[must_use]
+    pub fn with_waiting_queue(self, url: impl Into<String>) -> Self {
+        Self { waiting_queue_url: Some(url.into()), ..self }
+    }
+
+    /// How long a message has waited by `now`, in seconds since the Unix epoch. Returns `None`
+    /// if it has not waited. Attributes of other messages than those of the waiting queue are
+    /// their sender's, and are not read.
+    pub fn waited(&self, message: &SqsMessage, now: u64) -> Option<Wait> {
+        self.waiting_queue_of(message).and_then(|_| Wait::read(message, now))
     }
 
     /// Opens the connection to SQS, which announcements use too: while a function starts
@@ -103,16 +125,52 @@ impl SourceQueue {
         match fate {
             Fate::Done => Delivery::Over,
             Fate::Again => self.retry_later(message).await,
+            Fate::Wait(wait) => self.wait(message, *wait).await,
             Fate::Refuse(refusal) => self.refuse(message, refusal).await,
         }
     }
 
+    /// Has a message wait: sends a copy of it to the waiting queue, so that the message is
+    /// done. If the copy is sent and the message is delivered again nevertheless, each of the
+    /// two waits on its own, until the same hour at the latest.
+    async fn wait(&self, message: &SqsMessage, wait: Wait) -> Delivery {
+        match self.send_to_waiting_queue(message, wait).await {
+            Ok(()) => Delivery::Over,
+            Err(error) => {
+                tracing::error!(%error, "a message could not be sent to its waiting queue");
+                self.retry_later(message).await
+            }
+        }
+    }
+
+    /// Sends the body alone, with the attributes of the wait. The sender's attributes, group
+    /// and trace stay behind: no function reads them, and with them the copy could have more
+    /// than the ten attributes that SQS allows. A body that leaves no room for the attributes of
+    /// the wait is not accepted: its message is then retried where it is.
+    async fn send_to_waiting_queue(
+        &self,
+        message: &SqsMessage,
+        wait: Wait,
+    ) -> Result<(), AwsError> {
+        let mut request = self
+            .client
+            .send_message()
+            .set_queue_url(self.waiting_queue_url.clone())
+            .set_message_body(message.body.clone())
+            .delay_seconds(wait.next_delay());
+        for (name, value) in wait.attributes() {
+            request = request.message_attributes(name, attribute("Number", value)?);
+        }
+        request.send().await.map_err(AwsError::of("SendMessage"))?;
+        Ok(())
+    }
+
     /// Moves a message to the dead-letter queue, with field and reason in the message
-    /// attribute `reason`. Logs field and reason, and nothing else of the message: any
+    /// attribute `reason`. Logs them with the order's id, and nothing else of the message: any
     /// of its fields may hold a phone.
     async fn refuse(&self, message: &SqsMessage, refusal: &Refusal) -> Delivery {
-        let Refusal { field, reason } = refusal;
-        tracing::warn!(message.id = message.message_id, field, %reason, "{MESSAGE_REFUSED}");
+        let Refusal { order_id, field, reason } = refusal;
+        tracing::warn!(message.id = message.message_id, order.id = order_id, field, %reason, "{MESSAGE_REFUSED}");
         match self.send_to_dead_letter_queue(message, &format!("{field}: {reason}")).await {
             Ok(()) => Delivery::Over,
             Err(error) => {
@@ -127,11 +185,6 @@ impl SourceQueue {
         message: &SqsMessage,
         reason: &str,
     ) -> Result<(), AwsError> {
-        let reason = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(reason)
-            .build()
-            .map_err(AwsError::not_sent("SendMessage"))?;
         // SQS accepts no empty body, and an empty message has to be kept too.
         let body = message.body.as_deref().filter(|body| !body.is_empty()).unwrap_or("(empty)");
         let mut request = self
@@ -139,10 +192,13 @@ impl SourceQueue {
             .send_message()
             .queue_url(&self.dead_letter_queue_url)
             .message_body(body)
-            .message_attributes("reason", reason);
-        if let Some(group) = message.attributes.get("MessageGroupId") {
+            .message_attributes("reason", attribute("String", reason)?);
+        // A message of a standard queue may have a group too, which makes the queue fair. A
+        // standard dead-letter queue refuses a message with a deduplication id.
+        // Source: Amazon SQS API Reference, `SendMessage`.
+        if is_fifo(&self.dead_letter_queue_url) {
             request = request
-                .message_group_id(group)
+                .set_message_group_id(message.attributes.get("MessageGroupId").cloned())
                 .set_message_deduplication_id(message.message_id.clone());
         }
         request.send().await.map_err(AwsError::of("SendMessage"))?;
@@ -156,7 +212,7 @@ impl SourceQueue {
         let done = self
             .client
             .change_message_visibility()
-            .queue_url(&self.queue_url)
+            .queue_url(self.waiting_queue_of(message).unwrap_or(&self.queue_url))
             .set_receipt_handle(message.receipt_handle.clone())
             .visibility_timeout(i32::try_from(wait).unwrap_or(i32::MAX))
             .send()
@@ -166,6 +222,20 @@ impl SourceQueue {
         }
         Delivery::Again
     }
+
+    /// The URL of the waiting queue, if the message came from it. ARN and URL of a queue both
+    /// end with its name.
+    fn waiting_queue_of(&self, message: &SqsMessage) -> Option<&str> {
+        let url = self.waiting_queue_url.as_deref()?;
+        let source = message.event_source_arn.as_deref()?.rsplit(':').next();
+        (source == url.rsplit('/').next()).then_some(url)
+    }
+}
+
+/// An attribute of a message to send.
+fn attribute(data_type: &str, value: impl Into<String>) -> Result<MessageAttributeValue, AwsError> {
+    let attribute = MessageAttributeValue::builder().data_type(data_type).string_value(value);
+    attribute.build().map_err(AwsError::not_sent("SendMessage"))
 }
 
 /// Sends a message to a standard queue, which delivers it at least once.
@@ -203,17 +273,17 @@ pub async fn send_in_group(
     Ok(())
 }
 
+/// Whether a URL is that of a FIFO queue: the names of these queues end in `.fifo`, and those
+/// of no other queues do. Source: Amazon SQS Developer Guide, "FIFO queue and message
+/// identifiers".
+fn is_fifo(queue_url: &str) -> bool {
+    queue_url.strip_suffix(".fifo").is_some()
+}
+
 /// How often a message was received, this time included; 1 if SQS does not say.
 pub fn receive_count(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
-}
-
-/// When a message was first received, in seconds since the Unix epoch; `None` if SQS
-/// does not say.
-pub fn first_received_at(message: &SqsMessage) -> Option<u64> {
-    let moment = message.attributes.get("ApproximateFirstReceiveTimestamp")?;
-    moment.parse::<u64>().ok().map(|milliseconds| milliseconds / 1000)
 }
 
 /// The back-off before a message is received for the `receive_count`th time.

@@ -42,6 +42,36 @@ pub fn object(text: &str, what: &str) -> Result<Map<String, Value>, Invalid> {
     }
 }
 
+/// Reads the body of a message, which must be one JSON object. If the message is still inside
+/// the envelope of the service that carried it, the error says how to have it taken out.
+///
+/// # Errors
+///
+/// The body is not JSON, not an object, or an envelope.
+pub fn message(body: &str) -> Result<Map<String, Value>, Invalid> {
+    let fields = object(body, "body")?;
+    match envelope(&fields) {
+        Some(reason) => Err(Invalid::new("body", reason)),
+        None => Ok(fields),
+    }
+}
+
+/// Recognises an envelope. A message has a `type`, which no envelope has.
+/// Source: Amazon SNS Developer Guide, "Amazon SNS message delivery formats"; Amazon EventBridge
+/// User Guide, "Events in Amazon EventBridge".
+fn envelope(fields: &Map<String, Value>) -> Option<&'static str> {
+    let has = |names: &[&str]| names.iter().all(|name| fields.contains_key(*name));
+    if has(&["type"]) {
+        None
+    } else if has(&["Type", "TopicArn", "Message"]) {
+        Some("is an SNS notification: turn on raw message delivery for the subscription")
+    } else if has(&["detail-type", "detail", "source"]) {
+        Some("is an EventBridge event: set the InputPath of the target to $.detail")
+    } else {
+        None
+    }
+}
+
 /// Reads a required string.
 ///
 /// # Errors
@@ -101,5 +131,33 @@ pub fn list<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a [Value
         None | Some(Value::Null) => Err(Invalid::new(name, "is missing")),
         Some(Value::Array(values)) => Ok(values),
         Some(_) => Err(Invalid::new(name, "must be a list")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_named_with_what_to_do_about_it() {
+        for (body, error) in [
+            (
+                r#"{"Type":"Notification","TopicArn":"arn:aws:sns:x","Message":"{\"type\":1}"}"#,
+                "body: is an SNS notification: turn on raw message delivery for the subscription",
+            ),
+            (
+                r#"{"version":"0","detail-type":"order","source":"shop","detail":{"type":"x"}}"#,
+                "body: is an EventBridge event: set the InputPath of the target to $.detail",
+            ),
+        ] {
+            assert_eq!(message(body).unwrap_err().to_string(), error);
+        }
+        for message_of_its_own in [
+            r#"{"type":"x","detail-type":"order","source":"shop","detail":{}}"#,
+            r#"{"type":"x","Type":"Notification","TopicArn":"arn","Message":""}"#,
+            r#"{"Message":"x"}"#,
+        ] {
+            assert!(message(message_of_its_own).is_ok(), "{message_of_its_own}");
+        }
     }
 }

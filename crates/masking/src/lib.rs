@@ -37,8 +37,10 @@ pub use self::field::Invalid;
 pub use self::order::announcement::{Announcement, ParticipantNumber, ReleaseReason};
 pub use self::order::attempt::{Attempt, Outcome, Task};
 pub use self::order::condition::{Condition, Fact};
-pub use self::order::decide::{AssignmentRequest, Ignored, OrderRequest};
-pub use self::order::event::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role};
+pub use self::order::decide::{AssignmentRequest, Ignored, OrderRequest, PoolChoice};
+pub use self::order::event::{
+    Assignment, EventKind, OrderEvent, OrderId, Participant, RefusedEvent, Role,
+};
 pub use self::order::plan::NumbersNeeded;
 pub use self::order::row::{
     ClaimTerms, Closed, HeldNumber, HeldRoute, Holding, KnownRow, Order, Person, State, StateKind,

@@ -29,6 +29,16 @@ impl Phone {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Whether the phone begins with these characters, such as `+62`.
+    pub fn begins_with(&self, prefix: &str) -> bool {
+        self.0.starts_with(prefix)
+    }
+
+    /// Whether the phone is that virtual number: somebody gave it as their own.
+    pub fn is(&self, number: &Number) -> bool {
+        self.0 == number.0
+    }
 }
 
 impl Number {

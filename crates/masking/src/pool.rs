@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::Phone;
 use crate::field::{self, Invalid};
 
 /// The id of a pool: 1 to 32 of `a–z 0–9 -`.
@@ -72,6 +73,9 @@ pub struct Pool {
     pub grace_seconds: u64,
     /// The longest time that an assignment may hold its numbers, in seconds.
     pub max_order_seconds: u64,
+    /// The beginnings of the phones that the pool's orders may ring, such as `+62`. None: all
+    /// phones.
+    pub dial_prefixes: Vec<String>,
     /// How many keys of the index `available` the pool's numbers are spread over. May grow,
     /// but never shrink: the numbers of a dropped shard would not be found.
     pub shards: u64,
@@ -82,10 +86,10 @@ pub struct Pool {
 }
 
 /// All pools of the stack: at least one, exactly one of them the default.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pools(Vec<Pool>);
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "id",
     "default",
     "provider",
@@ -98,6 +102,7 @@ const FIELDS: [&str; 15] = [
     "cooldown_seconds",
     "grace_seconds",
     "max_order_seconds",
+    "dial_prefixes",
     "shards",
     "address_sid",
     "bundle_sid",
@@ -251,6 +256,12 @@ impl Pool {
         format!("{}#{shard}", self.id)
     }
 
+    /// Whether a phone begins with one of the pool's prefixes, or the pool has none.
+    pub fn may_ring(&self, phone: &Phone) -> bool {
+        let prefixes = &self.dial_prefixes;
+        prefixes.is_empty() || prefixes.iter().any(|prefix| phone.begins_with(prefix))
+    }
+
     /// How many numbers to buy, when `usable` numbers are free now or within a cool-down,
     /// and the provider's account holds `owned` numbers for the pool.
     pub fn shortfall(&self, usable: u64, owned: u64) -> u64 {
@@ -291,6 +302,7 @@ fn parse_pool(fields: &Map<String, Value>) -> Result<Pool, Invalid> {
         cooldown_seconds: amount(fields, "cooldown_seconds", 600, 0..=LONGEST_SECONDS)?,
         grace_seconds: amount(fields, "grace_seconds", 0, 0..=LONGEST_SECONDS)?,
         max_order_seconds: amount(fields, "max_order_seconds", 86_400, 1..=LONGEST_SECONDS)?,
+        dial_prefixes: dial_prefixes(fields)?,
         shards: amount(fields, "shards", 16, 1..=MOST_SHARDS)?,
         address_sid: non_empty(fields, "address_sid")?,
         bundle_sid: non_empty(fields, "bundle_sid")?,
@@ -339,6 +351,31 @@ fn country(fields: &Map<String, Value>) -> Result<Option<String>, Invalid> {
         }
         _ => Ok(country),
     }
+}
+
+fn dial_prefixes(fields: &Map<String, Value>) -> Result<Vec<String>, Invalid> {
+    if matches!(fields.get("dial_prefixes"), None | Some(Value::Null)) {
+        return Ok(Vec::new());
+    }
+    let prefixes = field::list(fields, "dial_prefixes")?.iter().enumerate();
+    prefixes
+        .map(|(index, prefix)| {
+            let prefix = prefix.as_str().filter(|prefix| is_dial_prefix(prefix));
+            prefix.map(str::to_owned).ok_or_else(|| {
+                Invalid::new(format!("dial_prefixes[{index}]"), "must be `+`, then 1 to 7 digits")
+            })
+        })
+        .collect()
+}
+
+/// Whether a phone can begin so. Seven digits tell any operator or service apart; the shortest
+/// phones have eight.
+fn is_dial_prefix(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|digits| {
+        (1..=7).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0')
+    })
 }
 
 fn non_empty(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Invalid> {

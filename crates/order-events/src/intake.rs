@@ -3,8 +3,9 @@
 
 use aws_lambda_events::sqs::SqsMessage;
 use aws_sdk_sqs::Client;
-use lambda_support::sqs::{self, Delivery, Fate, SourceQueue};
-use masking::{Invalid, OrderEvent};
+use lambda_support::AwsError;
+use lambda_support::sqs::{self, Delivery, Fate, SourceQueue, Wait};
+use masking::{Announcement, OrderEvent, RefusedEvent};
 
 use crate::Verdict;
 
@@ -14,15 +15,6 @@ pub struct Intake {
     queue: SourceQueue,
     client: Client,
     number_events_queue_url: String,
-}
-
-/// The result of performing a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    /// Whether an announcement was sent. False if the verdict has none.
-    pub announced: bool,
-    /// The delivery of the message, for the response to its batch.
-    pub delivery: Delivery,
 }
 
 impl Intake {
@@ -45,26 +37,31 @@ impl Intake {
     /// # Errors
     ///
     /// Names the first wrong field.
-    pub fn read(message: &SqsMessage) -> Result<OrderEvent, Invalid> {
+    pub fn read(message: &SqsMessage) -> Result<OrderEvent, RefusedEvent> {
         OrderEvent::parse(message.body.as_deref().unwrap_or_default())
+    }
+
+    /// How long a message has waited; see [`SourceQueue::waited`].
+    pub fn waited(&self, message: &SqsMessage, now: u64) -> Option<Wait> {
+        self.queue.waited(message, now)
     }
 
     /// Sends the announcement of a verdict, then settles the message by its fate. If the
     /// announcement cannot be sent, the message is redelivered instead.
-    pub async fn perform(&self, message: &SqsMessage, verdict: &Verdict) -> Settlement {
-        let Some(announcement) = &verdict.announcement else {
-            let delivery = self.queue.settle(message, &verdict.fate).await;
-            return Settlement { announced: false, delivery };
-        };
-        let body = announcement.to_json().to_string();
-        let sent = sqs::send(&self.client, &self.number_events_queue_url, body).await;
-        let fate = match &sent {
+    pub async fn perform(&self, message: &SqsMessage, verdict: &Verdict) -> Delivery {
+        let fate = match self.announce(verdict.announcement.as_ref()).await {
             Ok(()) => &verdict.fate,
             Err(error) => {
                 tracing::error!(%error, "an announcement could not be sent");
                 &Fate::Again
             }
         };
-        Settlement { announced: sent.is_ok(), delivery: self.queue.settle(message, fate).await }
+        self.queue.settle(message, fate).await
+    }
+
+    async fn announce(&self, announcement: Option<&Announcement>) -> Result<(), AwsError> {
+        let Some(announcement) = announcement else { return Ok(()) };
+        let body = announcement.to_json().to_string();
+        sqs::send(&self.client, &self.number_events_queue_url, body).await
     }
 }

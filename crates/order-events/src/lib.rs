@@ -7,5 +7,5 @@ mod intake;
 mod verdict;
 
 pub use self::apply::{Candidates, NoCandidates, Step, apply};
-pub use self::intake::{Intake, Settlement};
-pub use self::verdict::{Verdict, refusal};
+pub use self::intake::Intake;
+pub use self::verdict::{DryPool, Verdict, refusal};

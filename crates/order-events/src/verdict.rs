@@ -7,7 +7,7 @@ use std::error::Error;
 
 use lambda_support::Chain;
 use lambda_support::sqs::{Fate, Refusal};
-use masking::{Announcement, Attempt, Invalid, OrderId, Outcome};
+use masking::{Announcement, Attempt, OrderEvent, OrderId, Outcome, PoolId, RefusedEvent};
 use masking_store::StoreError;
 
 /// The decision on the message of an order event.
@@ -18,6 +18,11 @@ pub struct Verdict {
     /// The fate of the message after the announcement.
     pub fate: Fate,
 }
+
+/// The pool that has too few free numbers for an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("pool {0} is dry")]
+pub struct DryPool(pub PoolId);
 
 impl Verdict {
     /// Announces nothing.
@@ -30,19 +35,24 @@ impl Verdict {
         Self { announcement: Some(announcement), fate: Fate::Done }
     }
 
-    /// Refuses the message because of a wrong field: it goes to the dead-letter queue.
-    pub fn refuse(why: Invalid) -> Self {
-        Self::silent(refusal(why))
+    /// Refuses the message because of a wrong field: it goes to the dead-letter queue, and the
+    /// order system is told, if the event's order and version can be read.
+    pub fn refuse(refused: RefusedEvent) -> Self {
+        Self { announcement: Announcement::of_refused(&refused), fate: refusal(refused) }
     }
 
-    /// Decides from the outcome of an event. Returns `None` if the pool is dry, which the
-    /// function decides itself. Logs why an event is tried again.
-    pub fn of(applied: Result<Outcome, StoreError>, order_id: &OrderId) -> Option<Self> {
-        Some(match applied {
+    /// Decides from the outcome of an event. Logs why an event is tried again.
+    ///
+    /// # Errors
+    ///
+    /// The pool is dry, which the function decides itself.
+    pub fn of(applied: Result<Outcome, StoreError>, event: &OrderEvent) -> Result<Self, DryPool> {
+        let order_id = &event.order_id;
+        Ok(match applied {
             Ok(Outcome::Announce(announcement)) => Self::announce(announcement),
             Ok(Outcome::Ignored { .. }) => Self::silent(Fate::Done),
-            Ok(Outcome::Dry) => return None,
-            Ok(Outcome::Refused(why)) => Self::refuse(why),
+            Ok(Outcome::Dry { pool }) => return Err(DryPool(pool)),
+            Ok(Outcome::Refused(why)) => Self::refuse(event.refuse(why)),
             Ok(Outcome::Contended) => Self::again(&Contention, order_id),
             Err(error) => Self::again(&error, order_id),
         })
@@ -62,6 +72,12 @@ impl Verdict {
 struct Contention;
 
 /// The fate of a message with a wrong field: the dead-letter queue.
-pub fn refusal(why: Invalid) -> Fate {
-    Fate::Refuse(Refusal { field: why.field, reason: why.reason })
+pub fn refusal(refused: RefusedEvent) -> Fate {
+    // An id that may be a phone in the wrong field must not reach the log.
+    let order_id = refused.order_id.filter(|order_id| !order_id.may_be_a_phone());
+    Fate::Refuse(Refusal {
+        order_id: order_id.map(|order_id| order_id.as_str().to_owned()),
+        field: refused.invalid.field,
+        reason: refused.invalid.reason,
+    })
 }

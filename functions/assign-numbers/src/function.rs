@@ -7,9 +7,9 @@ use masking_store::{Numbers, Orders};
 use order_events::Intake;
 
 use crate::Settings;
+use crate::dry_pools::DryPools;
 use crate::low_water::LowWater;
 use crate::roster::Rosters;
-use crate::waits::AnnouncedWaits;
 
 /// Gives orders their numbers.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct AssignNumbers {
     pub(crate) pools: Pools,
     /// Finds free numbers.
     pub(crate) numbers: Numbers,
+    /// The exclusive pools that were just found dry.
+    pub(crate) dry_pools: DryPools,
     /// The numbers of shared pools.
     pub(crate) rosters: Rosters,
     /// Reads and commits orders.
@@ -25,7 +27,6 @@ pub struct AssignNumbers {
     pub(crate) caller_key: CachedSecret<PhoneHashKey>,
     pub(crate) intake: Intake,
     pub(crate) low_water: LowWater,
-    pub(crate) waits: AnnouncedWaits,
     pub(crate) clock: Clock,
 }
 
@@ -39,10 +40,12 @@ impl AssignNumbers {
         clock: Clock,
     ) -> Self {
         let queue =
-            SourceQueue::new(sqs.clone(), settings.queue_url, settings.dead_letter_queue_url);
+            SourceQueue::new(sqs.clone(), settings.queue_url, settings.dead_letter_queue_url)
+                .with_waiting_queue(settings.waiting_queue_url);
         Self {
             pools: settings.pools,
             numbers: Numbers::new(dynamodb.clone(), &settings.tables.numbers),
+            dry_pools: DryPools::default(),
             rosters: Rosters::default(),
             orders: Orders::new(dynamodb, settings.tables),
             caller_key: CachedSecret::new(secrets, settings.service_secret, |_, text| {
@@ -50,7 +53,6 @@ impl AssignNumbers {
             }),
             intake: Intake::new(queue, sqs.clone(), settings.number_events_queue_url),
             low_water: LowWater::new(sqs, settings.refill_queue_url, clock.clone()),
-            waits: AnnouncedWaits::default(),
             clock,
         }
     }

@@ -1,10 +1,10 @@
 //! Handles order events: decides the verdict on each, and has it carried out.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_support::sqs::{self, Delivery, Fate};
+use lambda_support::sqs::{self, Delivery, Fate, Wait};
 use masking::{
     Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderRequest,
-    Person, PhoneHashKey, Pool,
+    Person, PhoneHashKey, Pool, PoolChoice, PoolId, Pools,
 };
 use order_events::{Intake, Step, Verdict, apply, refusal};
 
@@ -41,20 +41,14 @@ impl<'a> Batch<'a> {
             Some(caller_key) => Some(caller_key),
             None => function.caller_key.fresh().await,
         };
-        let stock = Stock::new(&function.numbers, &function.rosters, function.now());
+        let stock = Stock::new(function, function.now());
         Self { function, caller_key, stock }
     }
 
     /// Decides what happens to a message, and carries it out.
     async fn handle(&self, message: &SqsMessage) -> Delivery {
         let verdict = self.judge(message).await;
-        let performed = self.function.intake.perform(message, &verdict).await;
-        if let Some(Announcement::Unavailable { order_id, version, .. }) = &verdict.announcement
-            && !performed.announced
-        {
-            self.function.waits.forget(order_id, *version);
-        }
-        performed.delivery
+        self.function.intake.perform(message, &verdict).await
     }
 
     async fn judge(&self, message: &SqsMessage) -> Verdict {
@@ -62,21 +56,21 @@ impl<'a> Batch<'a> {
             Ok(event) => event,
             Err(why) => return Verdict::refuse(why),
         };
-        let pool = match &event.kind {
-            EventKind::Created { pool } | EventKind::AgentAssigned(Assignment { pool, .. }) => {
-                self.function.pools.named(pool.as_deref())
-            }
+        let pools = &self.function.pools;
+        let why = match &event.kind {
+            EventKind::Created { pool } => match pools.named(pool.as_deref()) {
+                Ok(pool) => return self.look_ahead(&event, pool).await,
+                Err(why) => why,
+            },
+            EventKind::AgentAssigned(assignment) => match pool_choice(pools, assignment) {
+                Ok(pool) => return self.assign(message, &event, pool, assignment).await,
+                Err(why) => why,
+            },
             EventKind::AgentUnassigned | EventKind::Completed | EventKind::Cancelled => {
-                Err(Invalid::new("type", "belongs on the release queue"))
+                Invalid::new("type", "belongs on the release queue")
             }
         };
-        match (pool, &event.kind) {
-            (Err(why), _) => Verdict::refuse(why),
-            (Ok(pool), EventKind::AgentAssigned(assignment)) => {
-                self.assign(message, &event, pool, assignment).await
-            }
-            (Ok(pool), _) => self.look_ahead(&event, pool).await,
-        }
+        Verdict::refuse(event.refuse(why))
     }
 
     /// A new order will soon need numbers: checks whether its pool runs low, so that it
@@ -92,7 +86,7 @@ impl<'a> Batch<'a> {
         &self,
         message: &SqsMessage,
         event: &OrderEvent,
-        pool: &Pool,
+        pool: PoolChoice<'_>,
         assignment: &Assignment,
     ) -> Verdict {
         let Some(caller_key) = &self.caller_key else {
@@ -115,30 +109,44 @@ impl<'a> Batch<'a> {
         };
 
         let (orders, clock) = (&self.function.orders, &self.function.clock);
-        let applied = apply(orders, clock, &step, true, &self.stock).await;
-        Verdict::of(applied, &event.order_id)
-            .unwrap_or_else(|| self.wait_for_numbers(message, event, pool))
+        let waited = self.function.intake.waited(message, self.function.now().seconds());
+        // An event that has waited reads its row first: if it was overtaken meanwhile, it does
+        // not look for numbers.
+        let blind = waited.is_none();
+        let applied = apply(orders, clock, &step, blind, &self.stock).await;
+        Verdict::of(applied, event)
+            .unwrap_or_else(|dry| self.wait_for_numbers(waited, event, &dry.0))
     }
 
-    /// The pool is dry: announces that once, and has the event delivered again for up to
-    /// an hour.
-    fn wait_for_numbers(&self, message: &SqsMessage, event: &OrderEvent, pool: &Pool) -> Verdict {
-        tracing::warn!(pool = %pool.id, "{POOL_IS_DRY}");
+    /// The pool is dry: has the event wait, for up to an hour from the first try that found it
+    /// dry. Announces that when the wait begins, and when it is given up.
+    fn wait_for_numbers(&self, waited: Option<Wait>, event: &OrderEvent, pool: &PoolId) -> Verdict {
+        tracing::warn!(%pool, "{POOL_IS_DRY}");
 
-        let (waits, order_id, version) = (&self.function.waits, &event.order_id, event.version);
         let now = self.function.now().seconds();
-        let since = sqs::first_received_at(message).unwrap_or(now);
         let unavailable = || Announcement::Unavailable {
-            order_id: order_id.clone(),
-            version,
-            pool: pool.id.clone(),
+            order_id: event.order_id.clone(),
+            version: event.version,
+            pool: pool.clone(),
         };
-        if since.saturating_add(LONGEST_WAIT_SECONDS) <= now {
-            waits.forget(order_id, version);
-            let why = Invalid::new("pool", "had too few free numbers for an hour");
-            return Verdict { announcement: Some(unavailable()), fate: refusal(why) };
+        match waited {
+            None => Verdict {
+                announcement: Some(unavailable()),
+                fate: Fate::Wait(Wait::beginning_at(now)),
+            },
+            Some(wait) if wait.since.saturating_add(LONGEST_WAIT_SECONDS) <= now => {
+                let why = Invalid::new("pool", "had too few free numbers for an hour");
+                Verdict { announcement: Some(unavailable()), fate: refusal(event.refuse(why)) }
+            }
+            Some(wait) => Verdict::silent(Fate::Wait(wait)),
         }
-        let announcement = waits.note(order_id, version).then(unavailable);
-        Verdict { announcement, fate: Fate::Again }
+    }
+}
+
+/// The pool that an assignment chooses.
+fn pool_choice<'a>(pools: &'a Pools, assignment: &Assignment) -> Result<PoolChoice<'a>, Invalid> {
+    match assignment.pool.as_deref() {
+        Some(name) => pools.named(Some(name)).map(PoolChoice::Named),
+        None => Ok(PoolChoice::OrdersOwn(pools)),
     }
 }

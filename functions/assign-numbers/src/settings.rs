@@ -15,6 +15,8 @@ pub struct Settings {
     pub service_secret: String,
     /// The URL of the queue that the events come from.
     pub queue_url: String,
+    /// The URL of the queue where events wait for a dry pool.
+    pub waiting_queue_url: String,
     /// The URL of the dead-letter queue, for refused events.
     pub dead_letter_queue_url: String,
     /// The URL of the queue for announcements.
@@ -40,6 +42,7 @@ impl Settings {
             },
             service_secret: variable("SERVICE_SECRET_ARN")?,
             queue_url: variable("QUEUE_URL")?,
+            waiting_queue_url: variable("WAITING_QUEUE_URL")?,
             dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL")?,
             number_events_queue_url: variable("NUMBER_EVENTS_QUEUE_URL")?,
             refill_queue_url: variable("REFILL_QUEUE_URL")?,

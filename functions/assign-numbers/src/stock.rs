@@ -8,13 +8,15 @@
 //! Shared pools: all numbers are on the environment's roster, which outlives the batch.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use masking::{Allocation, Number, NumbersNeeded, Pool, PoolId, Timestamp};
 use masking_store::{Numbers, PageKey, StoreError};
 use order_events::Candidates;
 use tokio::sync::Mutex;
 
+use crate::AssignNumbers;
+use crate::dry_pools::DryPools;
 use crate::roster::Rosters;
 
 /// How many free numbers are read at a time. With S shards, λ claims a second, pages of
@@ -30,9 +32,11 @@ const MANY_LOST: u32 = 3;
 /// The numbers that the events of one batch draw from.
 pub(crate) struct Stock<'a> {
     numbers: &'a Numbers,
+    dry_pools: &'a DryPools,
     rosters: &'a Rosters,
     now: Timestamp,
-    shelves: Mutex<HashMap<PoolId, Shelf>>,
+    /// Each has a lock of its own: while one pool is read, the events of others go on.
+    shelves: std::sync::Mutex<HashMap<PoolId, Arc<Mutex<Shelf>>>>,
     low: std::sync::Mutex<HashSet<PoolId>>,
 }
 
@@ -56,9 +60,10 @@ impl Shelf {
 
 impl<'a> Stock<'a> {
     /// An empty stock. It holds numbers that are free at `now`.
-    pub(crate) fn new(numbers: &'a Numbers, rosters: &'a Rosters, now: Timestamp) -> Self {
-        let (shelves, low) = (Mutex::default(), std::sync::Mutex::default());
-        Self { numbers, rosters, now, shelves, low }
+    pub(crate) fn new(function: &'a AssignNumbers, now: Timestamp) -> Self {
+        let AssignNumbers { numbers, dry_pools, rosters, .. } = function;
+        let (shelves, low) = Default::default();
+        Self { numbers, dry_pools, rosters, now, shelves, low }
     }
 
     /// Checks whether the pool runs low: reads one shard if the batch has read none yet,
@@ -71,10 +76,10 @@ impl<'a> Stock<'a> {
             }
             return Ok(());
         }
-        let mut shelves = self.shelves.lock().await;
-        let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
+        let shelf = self.shelf(pool);
+        let mut shelf = shelf.lock().await;
         if shelf.shards_begun == 0 {
-            self.read_next_page(pool, shelf).await?;
+            self.read_next_page(pool, &mut shelf).await?;
         }
         Ok(())
     }
@@ -85,6 +90,12 @@ impl<'a> Stock<'a> {
         self.low.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    fn shelf(&self, pool: &Pool) -> Arc<Mutex<Shelf>> {
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Mutex::new(Shelf::new(pool)));
+        Arc::clone(shelves.entry(pool.id.clone()).or_insert_with(new))
+    }
+
     fn mark_low(&self, pool: &Pool) {
         self.low.lock().unwrap_or_else(PoisonError::into_inner).insert(pool.id.clone());
     }
@@ -92,15 +103,21 @@ impl<'a> Stock<'a> {
     /// Takes numbers of an exclusive pool; `None` if it has too few free ones.
     async fn draw(&self, needed: &NumbersNeeded<'_>) -> Result<Option<Vec<Number>>, StoreError> {
         let pool = needed.pool;
-        let mut shelves = self.shelves.lock().await;
-        let shelf = shelves.entry(pool.id.clone()).or_insert_with(|| Shelf::new(pool));
+        let shelf = self.shelf(pool);
+        let mut shelf = shelf.lock().await;
         loop {
             fastrand::shuffle(&mut shelf.free);
             if let Some(picked) = needed.pick(&shelf.free) {
                 shelf.free.retain(|number| !picked.contains(number));
                 return Ok(Some(picked));
             }
-            if !self.read_next_page(pool, shelf).await? {
+            if shelf.shards_begun == 0
+                && self.dry_pools.have_too_few(&pool.id, needed.count(), self.now)
+            {
+                return Ok(None);
+            }
+            if !self.read_next_page(pool, &mut shelf).await? {
+                self.dry_pools.note(&pool.id, shelf.free.len(), self.now);
                 return Ok(None);
             }
         }
@@ -152,14 +169,12 @@ impl Candidates for Stock<'_> {
     }
 
     async fn put_back(&self, pool: &Pool, numbers: Vec<Number>) {
-        if let Some(shelf) = self.shelves.lock().await.get_mut(&pool.id) {
-            shelf.free.extend(numbers);
-        }
+        self.shelf(pool).lock().await.free.extend(numbers);
     }
 
     /// Drops what was read, so that the next draw reads a random shard again: where
     /// numbers are taken, another function is at work.
     async fn forget(&self, pool: &Pool) {
-        self.shelves.lock().await.remove(&pool.id);
+        *self.shelf(pool).lock().await = Shelf::new(pool);
     }
 }

@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
 use lambda_support::{CachedSecret, Chain, Clock};
-use masking::{Number, Pool, PoolMessage, Pools, Timestamp};
+use masking::{Invalid, Number, Pool, PoolMessage, Pools, Timestamp};
 use masking_store::{Numbers, Routes, StoreError, WithdrawnBy};
 use providers::{RentalSecret, Transport};
 use serde_json::json;
@@ -78,9 +78,13 @@ impl RefillPool {
 
     async fn judge(&self, message: &SqsMessage, deadline: Instant) -> Fate {
         let body = message.body.as_deref().unwrap_or_default();
-        let done = match PoolMessage::parse(body, &self.pools) {
-            Err(why) => {
-                return Fate::Refuse(Refusal { field: why.field, reason: why.reason });
+        let parsed = PoolMessage::parse(body, &self.pools).and_then(|parsed| {
+            let group = message.attributes.get("MessageGroupId").map(String::as_str);
+            if group == Some(parsed.group()) { Ok(parsed) } else { Err(wrong_group()) }
+        });
+        let done = match parsed {
+            Err(Invalid { field, reason }) => {
+                return Fate::Refuse(Refusal { order_id: None, field, reason });
             }
             Ok(PoolMessage::CheckAll) => return self.check_each(message).await,
             Ok(PoolMessage::Check(pool)) => {
@@ -132,6 +136,11 @@ impl RefillPool {
         }
         Fate::Done
     }
+}
+
+/// The error of a message in the group of another pool.
+fn wrong_group() -> Invalid {
+    Invalid::new("MessageGroupId", "must be the pool of the message, or `all` for a check of all")
 }
 
 /// How many numbers are written concurrently.

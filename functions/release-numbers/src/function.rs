@@ -44,7 +44,7 @@ impl ReleaseNumbers {
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let handle = async |message: &SqsMessage| {
             let verdict = self.judge(message).await;
-            self.intake.perform(message, &verdict).await.delivery
+            self.intake.perform(message, &verdict).await
         };
         sqs::for_each(event, handle).await
     }
@@ -59,12 +59,13 @@ impl ReleaseNumbers {
             EventKind::Completed => OrderRequest::Close(Closed::Completed),
             EventKind::Cancelled => OrderRequest::Close(Closed::Cancelled),
             EventKind::Created { .. } | EventKind::AgentAssigned(_) => {
-                return Verdict::refuse(Invalid::new("type", "belongs on the assign queue"));
+                let why = Invalid::new("type", "belongs on the assign queue");
+                return Verdict::refuse(event.refuse(why));
             }
         };
         let step = Step { order_id: &event.order_id, version: event.version, request };
         let applied = apply(&self.orders, &self.clock, &step, false, &NoCandidates).await;
         // A release takes no numbers, so it never finds a pool dry.
-        Verdict::of(applied, &event.order_id).unwrap_or(Verdict::silent(Fate::Done))
+        Verdict::of(applied, &event).unwrap_or_else(|_| Verdict::silent(Fate::Done))
     }
 }

@@ -4,13 +4,18 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use aws_lambda_events::sqs::SqsMessage;
-use masking::{Assignment, EventKind, OrderEvent, OrderId, Participant, Role, Timestamp};
+use aws_lambda_events::sqs::{SqsMessage, SqsMessageAttribute};
+use lambda_support::sqs::SourceQueue;
+use masking::{
+    Announcement, Assignment, EventKind, OrderEvent, OrderId, Participant, Role, Timestamp,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 use support::World;
+use support::cloud::{Cloud, Tables};
+use support::wire::Clients;
 use support::world::{FIRST, assigned, event};
 
 use super::cases::{Stage, assert_no_phone, check, is_field};
@@ -140,7 +145,7 @@ fn any_event_is_read_or_refused_by_a_field_without_a_value() {
     check(200, anything_or(nearly_right_event()), |body| match OrderEvent::parse(&body) {
         Ok(event) => assert_is_within_the_rules(&event),
         Err(why) => {
-            assert!(is_field(&why.field, &EVENT_FIELDS), "{why}");
+            assert!(is_field(&why.invalid.field, &EVENT_FIELDS), "{why}");
             assert_no_phone(&body, &why.to_string());
         }
     });
@@ -188,7 +193,7 @@ fn a_field_that_breaks_its_rule_is_the_one_that_is_named() {
     check(200, (assigned, breaks), |((mut written, _), (path, value))| {
         *written.pointer_mut(path).unwrap() = value;
         let why = OrderEvent::parse(&written.to_string()).unwrap_err();
-        assert_eq!(format!("/{}", why.field.replace("[1].", "/1/")), path, "{why}");
+        assert_eq!(format!("/{}", why.invalid.field.replace("[1].", "/1/")), path, "{why}");
     });
 }
 
@@ -205,9 +210,15 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
         .prop_filter("is refused", |body| OrderEvent::parse(body).is_err());
     let order = Cell::new(0);
     check(12, (vec(refused, 1..5), any::<Index>()), |(mut bodies, place)| {
-        let mut reasons: Vec<String> =
-            bodies.iter().map(|body| OrderEvent::parse(body).unwrap_err().to_string()).collect();
+        let refusals: Vec<_> =
+            bodies.iter().map(|body| OrderEvent::parse(body).unwrap_err()).collect();
+        let mut reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
         reasons.sort();
+        // The order system is told of each whose order and version can be read.
+        let told: Vec<Value> = refusals
+            .iter()
+            .filter_map(|it| Some(Announcement::of_refused(it)?.to_json()))
+            .collect();
         let rows = stage.rows();
         order.set(order.get() + 1);
         let order_id = format!("o-{}", order.get());
@@ -223,8 +234,9 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
                     handled.refused.sort();
                     assert_eq!(
                         (&handled.refused, handled.announced.len(), handled.again),
-                        (&reasons, 0, 0)
+                        (&reasons, told.len(), 0)
                     );
+                    assert!(told.iter().all(|it| handled.announced.contains(it)), "{told:?}");
                 }
             });
             assert_eq!(stage.rows(), rows, "nothing is done");
@@ -236,7 +248,7 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
                 );
                 let handled = world.when_assign_receives(&bodies, FIRST).await;
                 let served = (handled.refused.len(), handled.announced.len(), handled.again);
-                assert_eq!(served, (reasons.len(), 1, 0), "{handled:?}");
+                assert_eq!(served, (reasons.len(), told.len() + 1, 0), "{handled:?}");
                 let ended = event("completed", &order_id, 2);
                 assert_eq!(world.when_told(&ended).await.announced.len(), 1);
                 // The next case needs the numbers: let the cool-down pass.
@@ -251,13 +263,22 @@ fn a_refused_event_changes_no_table_and_the_rest_of_its_batch_is_served() {
 
 #[test]
 fn any_attributes_of_a_message_are_read_without_a_panic() {
+    let sqs = Clients::of(&Cloud::on(Tables::from_template())).sqs;
+    let queue = SourceQueue::new(sqs, "http://queues/q", "http://queues/d");
+    let queue = queue.with_waiting_queue("http://queues/w");
     check(500, (proptest::option::of(text()), text(), text()), |(body, count, first)| {
         let mut message = SqsMessage::default();
         message.body = body;
         message.attributes.insert("ApproximateReceiveCount".to_owned(), count);
-        message.attributes.insert("ApproximateFirstReceiveTimestamp".to_owned(), first);
+        for name in ["waiting_since", "delays"] {
+            let mut attribute = SqsMessageAttribute::default();
+            attribute.string_value = Some(first.clone());
+            message.message_attributes.insert(name.to_owned(), attribute);
+        }
+        message.event_source_arn = Some("arn:aws:sqs:ap-southeast-3:123456789012:w".to_owned());
         let _ = lambda_support::sqs::receive_count(&message);
-        let _ = lambda_support::sqs::first_received_at(&message);
+        let waited = queue.waited(&message, 1000);
+        assert!(waited.is_none_or(|wait| wait.since <= 1000));
         let _ = order_events::Intake::read(&message);
     });
 }

@@ -29,7 +29,7 @@ fn right_pools() -> impl Strategy<Value = Value> {
                 "number_type": "local", "allocation": "exclusive", "min_free": amount,
                 "target_free": 2 * amount, "max_numbers": amount, "cooldown_seconds": amount,
                 "grace_seconds": amount, "max_order_seconds": 1 + amount, "shards": shards,
-                "address_sid": "", "bundle_sid": null,
+                "dial_prefixes": ["+62", "+1"], "address_sid": "", "bundle_sid": null,
             })
         };
         pools.iter().enumerate().map(pool).collect()

@@ -52,7 +52,7 @@ impl Claims {
                     state.finished.insert(message);
                     return None;
                 }
-                Task::Done(Outcome::Dry | Outcome::Contended) => return None,
+                Task::Done(Outcome::Dry { .. } | Outcome::Contended) => return None,
             }
         }
         Some(Handler { message, attempt: Shared::new(attempt), phase: Phase::Write, taught })

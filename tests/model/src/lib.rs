@@ -70,6 +70,8 @@ pub enum Without {
     AnnouncedAgain,
     /// A route connects nobody past its `expires_at`.
     RouteExpiry,
+    /// An event that names no pool stays in the pool of the order.
+    OrdersOwnPool,
 }
 
 /// The model: the initial state, the events, and the safeguard that is taken out.

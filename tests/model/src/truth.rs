@@ -37,6 +37,8 @@ pub enum Wrong {
     Reopened,
     /// A number or a route was claimed during its cool-down, or a withdrawn number.
     TooSoon,
+    /// An order that had a pool got another one.
+    Moved,
     /// An announcement that no row supports, or two different ones for one version.
     NeverSaid,
 }
@@ -70,6 +72,10 @@ impl Truth {
         }
         let before = was.orders.get(&plan.order.order_id);
         let (order_id, after) = (&plan.order.order_id, &plan.order.state);
+        let had = before.and_then(|row| row.0.pool.as_ref());
+        if had.is_some() && had != plan.order.pool.as_ref() {
+            self.wrong = self.wrong.or(Some(Wrong::Moved));
+        }
         let was = before.map(|row| &row.0.state);
         if matches!(was, Some(State::Closed(_))) && !matches!(after, State::Closed(_)) {
             self.wrong = self.wrong.or(Some(Wrong::Reopened));
@@ -142,9 +148,8 @@ fn ranked(said: &Announcement) -> (&OrderId, (bool, u64, bool)) {
             (order_id, (is_final, *version, true))
         }
         Announcement::Assigned { order_id, version, .. }
-        | Announcement::Unavailable { order_id, version, .. } => {
-            (order_id, (false, *version, false))
-        }
+        | Announcement::Unavailable { order_id, version, .. }
+        | Announcement::Refused { order_id, version, .. } => (order_id, (false, *version, false)),
     }
 }
 
@@ -254,6 +259,11 @@ fn is_as_told(model: &Claims, now: Timestamp, order: &Order) -> bool {
 
 /// The properties, by name.
 pub(crate) fn properties() -> Vec<Property<Claims>> {
+    [invariants(), examples()].concat()
+}
+
+/// What must hold in every state.
+fn invariants() -> Vec<Property<Claims>> {
     vec![
         Property::always("no number is held by two exclusive orders", |_, state: &SystemState| {
             let mut seen = BTreeSet::new();
@@ -311,6 +321,9 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
         Property::always("nothing is handed out that has not rested", |_, state: &SystemState| {
             state.truth.wrong != Some(Wrong::TooSoon)
         }),
+        Property::always("an order stays in its pool", |_, state: &SystemState| {
+            state.truth.wrong != Some(Wrong::Moved)
+        }),
         Property::always("nothing is announced that no row said", |_, state: &SystemState| {
             state.truth.wrong != Some(Wrong::NeverSaid)
         }),
@@ -331,6 +344,12 @@ pub(crate) fn properties() -> Vec<Property<Claims>> {
                     || state.tables.orders.values().all(|row| is_as_told(model, state.now, &row.0))
             },
         ),
+    ]
+}
+
+/// What must happen in some history, so that the invariants have something to hold for.
+fn examples() -> Vec<Property<Claims>> {
+    vec![
         Property::sometimes("all is at rest", |model, state: &SystemState| state.at_rest(model)),
         Property::sometimes("an order waits for a dry pool", |_, state: &SystemState| {
             state.live().any(|(_, holding)| holding.waiting)

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     /// The fates of the next transactions. When it is empty, fates are drawn.
     pub(crate) script: VecDeque<Fate>,
+    /// Whether the tables fail every request.
+    pub(crate) outage: bool,
     /// How often a request fails, in thousandths.
     pub(crate) fault_rate: u32,
     /// The steps until the death of each environment that must die.
@@ -73,6 +75,7 @@ impl FaultyCloud {
             state: Mutex::new(State {
                 rng: Rng::with_seed(0),
                 script: VecDeque::new(),
+                outage: false,
                 fault_rate,
                 deaths: HashMap::new(),
                 truth,
@@ -241,6 +244,9 @@ impl FaultyCloud {
 
 impl State {
     fn draw(&mut self, request: &Request) -> Fate {
+        if self.outage && request.service == Service::DynamoDb {
+            return Fate::Refuse("InternalServerError");
+        }
         if request.operation == "TransactWriteItems"
             && let Some(fate) = self.script.pop_front()
         {

@@ -1,7 +1,10 @@
 //! An SQS queue: it delivers at least once, in any order, and redelivers messages that were not
 //! deleted in time.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
+use support::cloud::Message as Sent;
 use support::events::Delivery;
 
 pub(crate) struct Queue {
@@ -26,10 +29,20 @@ impl Queue {
     }
 
     pub(crate) fn send(&mut self, body: String) {
+        self.add(body, BTreeMap::new(), 0);
+    }
+
+    /// Takes a message that a function sent. It is visible when its delay is over.
+    pub(crate) fn send_later(&mut self, sent: Sent, now: u64) {
+        self.add(sent.body, sent.attributes, now + sent.delay);
+    }
+
+    fn add(&mut self, body: String, attributes: BTreeMap<String, String>, visible_at: u64) {
         self.next_id += 1;
         let id = format!("{}-{}", self.name, self.next_id);
-        let delivery = Delivery { id, body, count: 0, first_received_at: 0 };
-        self.messages.push(Message { delivery, visible_at: 0 });
+        let delivery =
+            Delivery { id, body, attributes, group: None, count: 0, first_received_at: 0 };
+        self.messages.push(Message { delivery, visible_at });
     }
 
     /// Delivers up to ten random visible messages.
@@ -54,8 +67,12 @@ impl Queue {
         if rng.u32(0..10) == 0 {
             self.show(id, now + rng.u64(0..200));
         } else {
-            self.messages.retain(|message| message.delivery.id != id);
+            self.remove(id);
         }
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.messages.retain(|message| message.delivery.id != id);
     }
 
     pub(crate) fn show(&mut self, id: &str, at: u64) {

@@ -6,6 +6,7 @@ use fastrand::Rng;
 use masking::Allocation;
 use serde_json::Value;
 use support::events::{Queue, batch};
+use support::functions::dead_letters;
 use support::story;
 
 use crate::faulty::Fate;
@@ -49,6 +50,21 @@ impl Simulation {
         let left = std::mem::take(&mut self.faulty.state().script).len();
         assert!(left <= MORE, "every fate was met");
         (again.is_empty(), fates.len() + MORE - left)
+    }
+}
+
+impl Simulation {
+    /// Delivers what a queue shows now, once. Returns the number of messages.
+    async fn deliver_from(&mut self, queue: Queue) -> usize {
+        let now = self.now();
+        let messages = self.queues.of(queue).receive(&mut Rng::with_seed(0), now);
+        let (time, event) = (Duration::from_mins(1), batch(queue, messages.iter().cloned()));
+        let again = self.environments[0].receive(queue, event, time).await;
+        for message in messages.iter().filter(|it| !again.contains(&it.id)) {
+            self.queues.of(queue).remove(&message.id);
+        }
+        self.carry();
+        messages.len()
     }
 }
 
@@ -120,5 +136,36 @@ fn a_call_and_a_duplicate_see_the_last_write() {
             (true, 0),
             "a duplicate writes nothing"
         );
+    });
+}
+
+#[test]
+fn an_hour_without_tables_does_not_shorten_the_wait_for_numbers() {
+    play(1, async |simulation| {
+        simulation.faulty.state().outage = true;
+        simulation.tell(assigned(1));
+        let began = simulation.now();
+        while simulation.now() < began + 3700 {
+            simulation.deliver_from(Queue::Assign).await;
+            simulation.seconds_pass(60);
+        }
+        assert!(simulation.queues.of(Queue::Waiting).is_empty(), "an outage is no dry pool");
+
+        simulation.faulty.state().outage = false;
+        assert_eq!(simulation.deliver_from(Queue::Assign).await, 1);
+        let dry_since = simulation.now();
+        let mut tries = 0;
+        while simulation.now() < dry_since + 3600 {
+            let letters = simulation.faulty.cloud.queues.take(dead_letters(Queue::Assign));
+            assert!(letters.is_empty(), "after {} s", simulation.now() - dry_since);
+            simulation.seconds_pass(5);
+            tries += simulation.deliver_from(Queue::Waiting).await;
+        }
+        assert!((230..=250).contains(&tries), "once in fifteen seconds: {tries}");
+        simulation.seconds_pass(15);
+        simulation.deliver_from(Queue::Waiting).await;
+        let letters = simulation.faulty.cloud.queues.take(dead_letters(Queue::Assign));
+        let reasons: Vec<_> = letters.iter().map(|it| it.reason()).collect();
+        assert_eq!(reasons, [Some("pool: had too few free numbers for an hour")]);
     });
 }

@@ -12,7 +12,7 @@ use lambda_support::Clock;
 use masking::{Allocation, Timestamp};
 use serde_json::{Value, json};
 use support::events::{self, Delivery};
-use support::functions::{Functions, dead_letters};
+use support::functions::{Functions, WAITING, dead_letters};
 use support::story::SWITCH_TOKEN;
 use tokio::time::{Instant, sleep};
 
@@ -51,18 +51,28 @@ pub(crate) struct Simulation {
 pub(crate) struct Queues {
     assign: Queue,
     release: Queue,
+    waiting: Queue,
 }
 
 impl Queues {
     pub(crate) fn of(&mut self, queue: events::Queue) -> &mut Queue {
         match queue {
             events::Queue::Assign => &mut self.assign,
+            events::Queue::Waiting => &mut self.waiting,
             _ => &mut self.release,
         }
     }
 
+    fn new() -> Self {
+        Self {
+            assign: Queue::new("assign"),
+            release: Queue::new("release"),
+            waiting: Queue::new("waiting"),
+        }
+    }
+
     fn are_empty(&self) -> bool {
-        self.assign.is_empty() && self.release.is_empty()
+        [&self.assign, &self.release, &self.waiting].into_iter().all(Queue::is_empty)
     }
 }
 
@@ -102,7 +112,7 @@ impl Simulation {
             schedule: Schedule { ops: Vec::new(), ..schedule.clone() },
             pools,
             environments,
-            queues: Queues { assign: Queue::new("assign"), release: Queue::new("release") },
+            queues: Queues::new(),
             events: BTreeMap::new(),
             jumped,
             clock,
@@ -243,10 +253,19 @@ impl Simulation {
         for (batch, again) in taken.into_iter().zip(ends) {
             self.finish(&batch, again, rng);
         }
+        self.carry();
+    }
+
+    /// Carries out what the functions asked of their queues.
+    pub(crate) fn carry(&mut self) {
         let now = self.now();
         for (id, seconds) in self.faulty.cloud.queues.take_waits() {
-            self.queues.assign.show(&id, now + seconds);
-            self.queues.release.show(&id, now + seconds);
+            for queue in [events::Queue::Assign, events::Queue::Release, events::Queue::Waiting] {
+                self.queues.of(queue).show(&id, now + seconds);
+            }
+        }
+        for sent in self.faulty.cloud.queues.take(WAITING) {
+            self.queues.waiting.send_later(sent, now);
         }
     }
 
@@ -255,7 +274,11 @@ impl Simulation {
         let now = self.now();
         let mut taken = Vec::new();
         for worker in 0..batches.min(WORKERS) {
-            let queue = if rng.bool() { events::Queue::Assign } else { events::Queue::Release };
+            let queue = match rng.u32(0..5) {
+                0 | 1 => events::Queue::Assign,
+                2 => events::Queue::Waiting,
+                _ => events::Queue::Release,
+            };
             let messages = self.queues.of(queue).receive(rng, now);
             if messages.is_empty() {
                 continue;
@@ -267,8 +290,8 @@ impl Simulation {
             let events: Vec<String> = messages.iter().map(|it| brief(&it.body)).collect();
             self.note(&format!("{queue:?} in environment {worker} takes {}", events.join(", ")));
             *match queue {
-                events::Queue::Assign => &mut self.report.assigns,
-                _ => &mut self.report.releases,
+                events::Queue::Release => &mut self.report.releases,
+                _ => &mut self.report.assigns,
             } += count(&messages);
             self.report.batches += 1;
             taken.push(Batch { worker, queue, messages });

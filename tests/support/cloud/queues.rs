@@ -1,5 +1,6 @@
 //! Queues that keep the messages and visibility timeouts that they are sent.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ pub struct Queues(Mutex<State>);
 struct State {
     messages: Vec<Message>,
     waits: Vec<(String, u64)>,
+    backed_off: Vec<String>,
     refusing: Vec<String>,
 }
 
@@ -22,8 +24,10 @@ pub struct Message {
     /// The queue's URL.
     pub queue: String,
     pub body: String,
-    /// The message attribute `reason`.
-    pub reason: Option<String>,
+    /// The message attributes, as texts.
+    pub attributes: BTreeMap<String, String>,
+    /// The seconds until the queue shows the message.
+    pub delay: u64,
     pub group: Option<String>,
     pub deduplication_id: Option<String>,
 }
@@ -41,7 +45,8 @@ impl Queues {
                 state.messages.push(Message {
                     queue,
                     body: text(&request["MessageBody"]).expect("a body"),
-                    reason: text(&request["MessageAttributes"]["reason"]["StringValue"]),
+                    attributes: attributes(&request["MessageAttributes"]),
+                    delay: request["DelaySeconds"].as_u64().unwrap_or(0),
                     group: text(&request["MessageGroupId"]),
                     deduplication_id: text(&request["MessageDeduplicationId"]),
                 });
@@ -51,6 +56,7 @@ impl Queues {
                 let handle = text(&request["ReceiptHandle"]).expect("a handle");
                 let seconds = request["VisibilityTimeout"].as_u64().expect("seconds");
                 state.waits.push((handle, seconds));
+                state.backed_off.push(text(&request["QueueUrl"]).expect("a queue"));
                 Reply::done("{}")
             }
             other => unreachable!("no function asks a queue for {other}"),
@@ -85,7 +91,29 @@ impl Queues {
         std::mem::take(&mut self.lock().waits)
     }
 
+    /// Removes and returns the queues whose visibility timeouts were set, by their URLs.
+    pub fn take_backed_off(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().backed_off)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Message {
+    /// The reason of a dead letter.
+    pub fn reason(&self) -> Option<&str> {
+        self.attributes.get("reason").map(String::as_str)
+    }
+}
+
+fn attributes(request: &Value) -> BTreeMap<String, String> {
+    let attributes = request.as_object().into_iter().flatten();
+    let text = |(name, attribute): (&String, &Value)| {
+        assert!(attribute["DataType"].is_string(), "SQS wants a type: {attribute}");
+        let value = attribute["StringValue"].as_str().expect("a text").to_owned();
+        (name.clone(), value)
+    };
+    attributes.map(text).collect()
 }

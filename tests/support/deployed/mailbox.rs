@@ -56,6 +56,16 @@ impl Mailbox {
         Self { name, messages }
     }
 
+    /// Waits for messages beyond the first `seen`, and returns their bodies.
+    pub(super) async fn after(&self, seen: usize) -> Result<Vec<String>> {
+        let mut messages = self.messages.clone();
+        let more = timeout(PATIENCE, messages.wait_for(|all| seen < all.len())).await;
+        let Ok(Ok(all)) = more else {
+            return Err(Surprise::new(format!("nothing more comes in {}", self.name)));
+        };
+        Ok(all.iter().skip(seen).map(|message| message.body.clone()).collect())
+    }
+
     /// Waits for the message that `find` accepts. The error lists the other messages whose
     /// body contains `about`.
     pub(super) async fn wait_for<T>(

@@ -72,6 +72,11 @@ impl Stack {
         self.announcements.messages.borrow().iter().map(|it| it.body.clone()).collect()
     }
 
+    /// Waits for announcements beyond the first `seen`, and returns them.
+    pub async fn announcements_after(&self, seen: usize) -> Result<Vec<String>> {
+        self.announcements.after(seen).await
+    }
+
     /// Checks that no event waits or is in progress, and that all announcements were read.
     pub async fn check_at_rest(&self) -> Result {
         let counts = [
@@ -79,8 +84,12 @@ impl Stack {
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
-        for name in ["AssignQueueUrl", "ReleaseQueueUrl", "NumberEventsQueueUrl"] {
-            let url = output(&self.outputs, name)?;
+        let names = ["AssignQueueUrl", "ReleaseQueueUrl", "NumberEventsQueueUrl"];
+        let mut queues = vec![("WaitingQueue", self.waiting_queue_url.as_str())];
+        for name in names {
+            queues.push((name, output(&self.outputs, name)?));
+        }
+        for (name, url) in queues {
             let seen = queue_attributes(&self.sqs, url, counts.clone()).await?;
             check(&format!("messages of {name}"), &seen.each_ref().map(String::as_str), &["0"; 3])?;
         }
@@ -113,8 +122,17 @@ pub(super) fn queue_url(outputs: &Value, queue: Queue) -> Result<&str> {
         Queue::Assign => "AssignQueueUrl",
         Queue::Release => "ReleaseQueueUrl",
         Queue::Refill => "RefillQueueUrl",
+        Queue::Waiting => "WaitingQueueUrl",
     };
     output(outputs, name)
+}
+
+/// The template has no output for the waiting queue: nobody else sends to it.
+pub(super) async fn waiting_queue_url(client: &aws_sdk_sqs::Client) -> Result<String> {
+    let answer = client.list_queues().send().await.map_err(Surprise::of("listing the queues"))?;
+    let mut urls = answer.queue_urls.unwrap_or_default().into_iter();
+    let url = urls.find(|url| url.contains("WaitingQueue"));
+    url.ok_or_else(|| Surprise::new("no queue is named WaitingQueue"))
 }
 
 /// The template has no output for a dead-letter queue: it is in the attributes of its queue.

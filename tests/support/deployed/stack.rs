@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::mailbox::Mailbox;
-use super::queues::{dead_letter_queue_url, queue_url};
+use super::queues::{dead_letter_queue_url, queue_url, waiting_queue_url};
 use super::{PATIENCE, Processes, Result, Surprise, check, eventually};
 use crate::events::Queue;
 use crate::oracle;
@@ -25,6 +25,7 @@ pub struct Stack {
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) http: reqwest::Client,
     pub(super) outputs: Value,
+    pub(super) waiting_queue_url: String,
     pub(super) api_base: String,
     pub(super) api_domain: String,
     pub(super) logs_command: String,
@@ -61,6 +62,7 @@ impl Stack {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             http: providers::client().map_err(Surprise::of("an HTTP client"))?,
+            waiting_queue_url: waiting_queue_url(&sqs).await?,
             outputs,
             api_base: variable("VN_API_BASE")?,
             api_domain: variable("VN_API_DOMAIN")?,

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use indicatif::ProgressBar;
 use masking::{
     AssignmentRequest, Attempt, Closed, Commit, Number, NumbersNeeded, OrderId, OrderRequest,
-    Person, Phone, PhoneHash, Plan, Pool, Task, Timestamp, Write,
+    Person, Phone, PhoneHash, Plan, Pool, PoolChoice, Task, Timestamp, Write,
 };
 use masking_memory::{NumberRow, Tables};
 
@@ -211,8 +211,11 @@ impl<'a> Replay<'a> {
             let (phone, caller) = self.people[*person].clone();
             Person { role: role.clone(), phone, caller }
         });
-        let request =
-            AssignmentRequest { pool: self.pool, expires_at: None, people: people.collect() };
+        let request = AssignmentRequest {
+            pool: PoolChoice::Named(self.pool),
+            expires_at: None,
+            people: people.collect(),
+        };
         let request = OrderRequest::Assign(request);
         let order_id = order_id(index);
         let mut attempt = Attempt::new(&order_id, 1, &request, true);

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Number, OrderId, PoolId, Role, Timestamp};
+use crate::{Invalid, Number, OrderId, PoolId, RefusedEvent, Role, Timestamp};
 
 /// A message to the order system about an order's numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,16 @@ pub enum Announcement {
         /// The pool that is dry.
         pool: PoolId,
     },
+    /// An event went to the dead-letter queue because of a wrong field. This says nothing about
+    /// what the order holds.
+    Refused {
+        /// The order that the event is about.
+        order_id: OrderId,
+        /// The version of the event.
+        version: u64,
+        /// The wrong field, and the reason.
+        invalid: Invalid,
+    },
 }
 
 /// The role of a participant, and the number that stands for it, as announced. (The row's
@@ -67,6 +77,15 @@ pub enum ReleaseReason {
 }
 
 impl Announcement {
+    /// The announcement of a refused event, if its order and version can be read.
+    pub fn of_refused(event: &RefusedEvent) -> Option<Self> {
+        Some(Self::Refused {
+            order_id: event.order_id.clone()?,
+            version: event.version?,
+            invalid: event.invalid.clone(),
+        })
+    }
+
     /// Returns the body of the message, as `docs/contract.md` has it.
     pub fn to_json(&self) -> Value {
         match self {
@@ -93,6 +112,13 @@ impl Announcement {
                 "version": version,
                 "pool": pool.as_str(),
             }),
+            Self::Refused { order_id, version, invalid } => json!({
+                "type": "numbers.refused",
+                "order_id": order_id.as_str(),
+                "version": version,
+                "field": invalid.field,
+                "reason": invalid.reason,
+            }),
         }
     }
 }
@@ -100,6 +126,7 @@ impl Announcement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OrderEvent;
 
     #[test]
     fn the_body_is_that_of_the_contract() {
@@ -141,5 +168,25 @@ mod tests {
         ] {
             assert_eq!(announcement.to_json(), body);
         }
+    }
+
+    #[test]
+    fn a_refused_event_is_announced_if_its_order_and_version_can_be_read() {
+        let announced = |event: &Value| {
+            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
+            Announcement::of_refused(&refused).map(|it| it.to_json())
+        };
+        let event = json!({"type": "order.paid", "order_id": "o-1", "version": 2});
+        let refused = json!({
+            "type": "numbers.refused", "order_id": "o-1", "version": 2,
+            "field": "type", "reason": "is not a known type of event",
+        });
+        assert_eq!(announced(&event), Some(refused));
+        for field in ["order_id", "version"] {
+            let mut event = event.clone();
+            event[field] = Value::Null;
+            assert_eq!(announced(&event), None);
+        }
+        assert_eq!(announced(&json!("order")), None);
     }
 }

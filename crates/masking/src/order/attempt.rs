@@ -14,7 +14,7 @@ use super::decide::{AssignmentRequest, Decision, Ignored, Next, OrderRequest, de
 use super::plan::{Change, Conflicts, NumbersNeeded};
 use super::row::{ClaimTerms, KnownRow};
 use super::transaction::{Commit, Plan, Write};
-use crate::{Allocation, Invalid, Number, OrderId, Pool, Timestamp};
+use crate::{Allocation, Invalid, Number, OrderId, Pool, PoolId, Timestamp};
 
 /// The attempt to apply one event to its order's row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub struct Attempt<'a> {
     /// Whether the answer to a write has been lost before.
     failed: bool,
     /// A task without a result, to perform before the next stage.
-    errand: Option<Errand>,
+    errand: Option<Errand<'a>>,
     stage: Stage<'a>,
 }
 
@@ -89,7 +89,10 @@ pub enum Outcome {
     },
     /// The pool is dry: it has too few numbers for the event. The releases of the event are
     /// written, and its claims are not.
-    Dry,
+    Dry {
+        /// The pool.
+        pool: PoolId,
+    },
     /// The event contradicts the order. It will not be applied later either.
     Refused(Invalid),
     /// Every try lost against other writes of the same rows. The event may succeed later.
@@ -105,18 +108,18 @@ enum Stage<'a> {
     Begin,
     /// The assignment needs numbers.
     Take(Assignment<'a>),
-    /// A plan is to be written. It is `whole` if it also has the event's claims, and not
-    /// only its releases.
-    Write { plan: Plan, now: Timestamp, whole: bool },
+    /// A plan is to be written. An assignment has a pool. Its plan is `whole` if it also has
+    /// the event's claims, and not only its releases.
+    Write { plan: Plan, now: Timestamp, pool: Option<&'a Pool>, whole: bool },
     /// The attempt has ended.
     Done(Outcome),
 }
 
 /// A task without a result, to perform before the next stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Errand {
-    PutBack(Vec<Number>),
-    Forget,
+enum Errand<'a> {
+    PutBack(&'a Pool, Vec<Number>),
+    Forget(&'a Pool),
     Pause,
 }
 
@@ -124,6 +127,7 @@ enum Errand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Assignment<'a> {
     request: &'a AssignmentRequest<'a>,
+    pool: &'a Pool,
     terms: ClaimTerms,
     expires_at: Timestamp,
     now: Timestamp,
@@ -165,10 +169,8 @@ impl<'a> Attempt<'a> {
     /// Returns the next task. A task that has a result is returned until the result is
     /// reported.
     pub fn next(&mut self, now: Timestamp) -> Task<'_> {
-        if let Some(errand) = self.errand.take()
-            && let Some(task) = self.task_of(errand)
-        {
-            return task;
+        if let Some(errand) = self.errand.take() {
+            return self.task_of(errand);
         }
         if self.stage == Stage::Begin {
             self.stage = self.begin(now);
@@ -196,17 +198,19 @@ impl<'a> Attempt<'a> {
 
     /// Reports the result of writing the plan.
     pub fn answered(&mut self, commit: Commit) {
-        let Stage::Write { plan, now, whole } = &self.stage else { return };
+        let Stage::Write { plan, now, pool, whole } = &self.stage else { return };
         self.stage = match commit {
-            Commit::Done if *whole => Stage::Done(Outcome::Announce(plan.order.announcement(*now))),
-            Commit::Done => Stage::Done(Outcome::Dry),
+            Commit::Done => Stage::Done(match pool {
+                Some(pool) if !whole => Outcome::Dry { pool: pool.id.clone() },
+                _ => Outcome::Announce(plan.order.announcement(*now)),
+            }),
             Commit::Moved(row) => {
-                self.errand = Some(Errand::PutBack(claimed(plan)));
+                self.errand = pool.map(|pool| Errand::PutBack(pool, claimed(plan)));
                 (self.row, self.conflicts) = (row, Conflicts::default());
                 Stage::Begin
             }
             Commit::Lost(writes) => {
-                self.errand = Some(Errand::Forget);
+                self.errand = pool.map(Errand::Forget);
                 self.claims_lost += 1;
                 self.conflicts.record(&writes);
                 Stage::Begin
@@ -254,12 +258,14 @@ impl<'a> Attempt<'a> {
             Ok(Decision::AnnounceAgain(announcement)) => {
                 return Stage::Done(Outcome::Announce(announcement));
             }
+            // The row may say that the event has another pool, or that it is ignored.
+            Err(_) if self.row == KnownRow::Unread => return Stage::Read,
             Err(invalid) => return Stage::Done(Outcome::Refused(invalid)),
         };
         let change = self.change(now);
-        let plan = match next {
-            Next::Assigned { request, terms, expires_at } => {
-                let assignment = Assignment { request, terms, expires_at, now };
+        let (plan, pool) = match next {
+            Next::Assigned { request, pool, terms, expires_at } => {
+                let assignment = Assignment { request, pool, terms, expires_at, now };
                 let is_shared = terms.allocation == Allocation::Shared;
                 return if self.numbers_needed(&assignment).count() == 0 {
                     self.assign(&assignment, Some(Vec::new()))
@@ -269,34 +275,35 @@ impl<'a> Attempt<'a> {
                     Stage::Take(assignment)
                 };
             }
-            Next::Expired { request } => change.expire(request),
-            Next::Unassigned => change.unassign(),
-            Next::Closed(why) => change.close(why),
+            Next::Expired { pool } => (change.expire(pool), Some(pool)),
+            Next::Unassigned => (change.unassign(), None),
+            Next::Closed(why) => (change.close(why), None),
         };
-        Stage::Write { plan, now, whole: true }
+        Stage::Write { plan, now, pool, whole: true }
     }
 
     /// Plans an assignment with these numbers. If they are too few, plans only its releases.
     fn assign(&self, assignment: &Assignment<'a>, numbers: Option<Vec<Number>>) -> Stage<'a> {
-        let Assignment { request, terms, expires_at, now } = *assignment;
+        let Assignment { request, pool, terms, expires_at, now } = *assignment;
         let change = self.change(now);
-        if let Some(plan) = numbers.and_then(|it| change.assign(request, terms, expires_at, it)) {
-            return Stage::Write { plan, now, whole: true };
+        let whole = numbers.and_then(|it| change.assign(request, pool, terms, expires_at, it));
+        if let Some(plan) = whole {
+            return Stage::Write { plan, now, pool: Some(pool), whole: true };
         }
         // The blind try assumed a new order. Read the row before believing that the pool
         // is dry.
         if self.row == KnownRow::Unread {
             return Stage::Read;
         }
-        match change.end_alone(request, expires_at) {
-            Some(plan) => Stage::Write { plan, now, whole: false },
-            None => Stage::Done(Outcome::Dry),
+        match change.end_alone(request, pool, expires_at) {
+            Some(plan) => Stage::Write { plan, now, pool: Some(pool), whole: false },
+            None => Stage::Done(Outcome::Dry { pool: pool.id.clone() }),
         }
     }
 
     fn numbers_needed(&self, assignment: &Assignment<'a>) -> NumbersNeeded<'_> {
-        let Assignment { request, terms, now, .. } = assignment;
-        self.change(*now).needed(request, terms.allocation, self.claims_lost)
+        let Assignment { request, pool, terms, now, .. } = assignment;
+        self.change(*now).needed(request, pool, terms.allocation, self.claims_lost)
     }
 
     fn change(&self, now: Timestamp) -> Change<'_> {
@@ -304,18 +311,13 @@ impl<'a> Attempt<'a> {
         Change { row, order_id, version: *version, conflicts, now }
     }
 
-    /// Returns the task of an errand. Events that take no numbers have no candidates to put
-    /// back or to forget.
-    fn task_of(&self, errand: Errand) -> Option<Task<'a>> {
-        let pool = match self.request {
-            OrderRequest::Assign(request) => Some(request.pool),
-            OrderRequest::Unassign | OrderRequest::Close(_) => None,
-        };
-        Some(match errand {
-            Errand::PutBack(numbers) => Task::PutBack { pool: pool?, numbers },
-            Errand::Forget => Task::Forget { pool: pool? },
+    /// Returns the task of an errand.
+    fn task_of(&self, errand: Errand<'a>) -> Task<'a> {
+        match errand {
+            Errand::PutBack(pool, numbers) => Task::PutBack { pool, numbers },
+            Errand::Forget(pool) => Task::Forget { pool },
             Errand::Pause => Task::Pause { longest: longest_pause(self.tries) },
-        })
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::announcement::Announcement;
 use super::row::{ClaimTerms, Closed, Holding, KnownRow, Order, Person, State, Unassigned};
-use crate::{Invalid, Pool, Timestamp};
+use crate::{Invalid, Pool, Pools, Timestamp};
 
 /// The request that an event makes of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +20,21 @@ pub enum OrderRequest<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AssignmentRequest<'a> {
     /// The pool to take numbers from.
-    pub pool: &'a Pool,
+    pub pool: PoolChoice<'a>,
     /// When the event ends the assignment, if it has a time.
     pub expires_at: Option<Timestamp>,
     /// Two to five people. All roles differ, and all phones.
     pub people: Vec<Person>,
+}
+
+/// The pool that an event chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolChoice<'a> {
+    /// The event names this pool.
+    Named(&'a Pool),
+    /// The event names no pool: the order stays in the pool of its row. An order that has none
+    /// gets the default of these pools.
+    OrdersOwn(&'a Pools),
 }
 
 /// The decision on an event: its effect on the order.
@@ -59,8 +69,10 @@ pub enum Ignored {
 pub(crate) enum Next<'a> {
     /// The order holds numbers for the people of the request.
     Assigned {
-        /// The people and the pool.
+        /// The people.
         request: &'a AssignmentRequest<'a>,
+        /// The pool of the order.
+        pool: &'a Pool,
         /// The pool's rules for the order: those of its claim.
         terms: ClaimTerms,
         /// When the order's numbers end.
@@ -68,8 +80,8 @@ pub(crate) enum Next<'a> {
     },
     /// The order holds no numbers: the requested assignment has already expired.
     Expired {
-        /// The people and the pool.
-        request: &'a AssignmentRequest<'a>,
+        /// The pool of the order.
+        pool: &'a Pool,
     },
     /// The order holds no numbers for now.
     Unassigned,
@@ -88,12 +100,30 @@ impl OrderRequest<'_> {
     }
 }
 
+impl<'a> PoolChoice<'a> {
+    /// Finds the pool for an order, whose row is not given if it does not exist or is not known.
+    fn of(self, order: Option<&Order>) -> Result<&'a Pool, Invalid> {
+        let own = order.and_then(|order| order.pool.as_ref());
+        match (self, own) {
+            (Self::Named(pool), Some(own)) if pool.id != *own => {
+                Err(Invalid::new("pool", "must be the pool of the order's earlier assignments"))
+            }
+            (Self::Named(pool), _) => Ok(pool),
+            (Self::OrdersOwn(pools), Some(own)) => pools.by_id(own).ok_or_else(|| {
+                Invalid::new("pool", "is that of the order, which this stack no longer has")
+            }),
+            (Self::OrdersOwn(pools), None) => pools.named(None),
+        }
+    }
+}
+
 /// Decides what an event does to the order's row. As in the contract's table, the first rule
 /// that fits decides.
 ///
 /// # Errors
 ///
-/// The request assigns from another pool than the order's earlier assignments.
+/// The request assigns from another pool than the order's earlier assignments, the pool of the
+/// order is gone, or it may not ring one of the phones.
 pub(crate) fn decide<'a>(
     row: &KnownRow,
     version: u64,
@@ -129,19 +159,21 @@ fn assign<'a>(
     request: &'a AssignmentRequest<'_>,
     now: Timestamp,
 ) -> Result<Next<'a>, Invalid> {
-    if order.and_then(|order| order.pool.as_ref()).is_some_and(|pool| *pool != request.pool.id) {
-        return Err(Invalid::new("pool", "must be the pool of the order's earlier assignments"));
+    let pool = request.pool.of(order)?;
+    if let Some(index) = request.people.iter().position(|person| !pool.may_ring(&person.phone)) {
+        let field = format!("participants[{index}].phone");
+        return Err(Invalid::new(field, "must begin with one of the pool's dial_prefixes"));
     }
-    let latest = now.after(request.pool.max_order_seconds);
+    let latest = now.after(pool.max_order_seconds);
     let expires_at = request.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
     if expires_at <= now {
-        return Ok(Next::Expired { request });
+        return Ok(Next::Expired { pool });
     }
     // An amendment keeps the terms of the order's claim.
     let terms = order
         .and_then(|order| order.holding(now))
-        .map_or_else(|| ClaimTerms::of(request.pool), |holding| holding.terms);
-    Ok(Next::Assigned { request, terms, expires_at })
+        .map_or_else(|| ClaimTerms::of(pool), |holding| holding.terms);
+    Ok(Next::Assigned { request, pool, terms, expires_at })
 }
 
 #[cfg(test)]
@@ -164,6 +196,10 @@ mod tests {
     }
 
     fn assign(pool: &Pool, expires_at: Option<u64>) -> OrderRequest<'_> {
+        assign_from(PoolChoice::Named(pool), expires_at)
+    }
+
+    fn assign_from(pool: PoolChoice<'_>, expires_at: Option<u64>) -> OrderRequest<'_> {
         let people = vec![person("customer", "+6281211112222"), person("agent", "+6281333334444")];
         OrderRequest::Assign(AssignmentRequest {
             pool,
@@ -306,5 +342,51 @@ mod tests {
             assert_eq!(refusal, "pool: must be the pool of the order's earlier assignments");
             check(&row, 4, &request, "ignored: stale");
         }
+    }
+
+    #[test]
+    fn an_event_without_a_pool_means_the_pool_of_its_order_and_for_a_new_order_the_default() {
+        // The order's pool is `a`. The default was `a` too, and has changed.
+        let pools = Pools::parse(r#"[{"id":"a"},{"id":"b","default":true}]"#).unwrap();
+        let request = assign_from(PoolChoice::OrdersOwn(&pools), None);
+        let now = Timestamp::from_seconds(NOW);
+        let of_a = row(State::Unassigned(Unassigned::ByEvent));
+        for (row, id) in [
+            (&row(holding(NOW + 1, false)), "a"),
+            (&row(holding(NOW, false)), "a"),
+            (&of_a, "a"),
+            (&KnownRow::Absent, "b"),
+            (&KnownRow::Unread, "b"),
+        ] {
+            let decision = decide(row, 6, &request, now).unwrap();
+            let Decision::Become(Next::Assigned { pool, .. }) = decision else { panic!() };
+            assert_eq!(pool.id.as_str(), id, "{row:?}");
+        }
+        let over = assign_from(PoolChoice::OrdersOwn(&pools), Some(NOW));
+        let decision = decide(&of_a, 6, &over, now).unwrap();
+        let Decision::Become(Next::Expired { pool }) = decision else { panic!() };
+        assert_eq!(pool.id.as_str(), "a");
+
+        let without_a = Pools::parse(r#"[{"id":"b"}]"#).unwrap();
+        let request = assign_from(PoolChoice::OrdersOwn(&without_a), None);
+        let refusal = decide(&of_a, 6, &request, now).unwrap_err().to_string();
+        assert_eq!(refusal, "pool: is that of the order, which this stack no longer has");
+    }
+
+    #[test]
+    fn a_phone_that_the_orders_own_pool_may_not_ring_is_refused_unless_the_event_is_ignored() {
+        let pools = Pools::parse(
+            r#"[{"id":"a","dial_prefixes":["+1","+62812"]},{"id":"b","default":true}]"#,
+        )
+        .unwrap();
+        let refused = "participants[1].phone: must begin with one of the pool's dial_prefixes";
+        let now = Timestamp::from_seconds(NOW);
+        let of_a = &row(State::Unassigned(Unassigned::ByEvent));
+        let request = assign_from(PoolChoice::OrdersOwn(&pools), None);
+        assert_eq!(decide(of_a, 6, &request, now).unwrap_err().to_string(), refused);
+        check(&KnownRow::Absent, 6, &request, "assigned");
+        check(of_a, 4, &request, "ignored: stale");
+        let named = assign(pools.named(Some("a")).unwrap(), Some(NOW));
+        assert_eq!(decide(&KnownRow::Absent, 6, &named, now).unwrap_err().to_string(), refused);
     }
 }

@@ -27,6 +27,18 @@ pub struct OrderEvent {
     pub kind: EventKind,
 }
 
+/// An order event that is refused: which one, as far as that can be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{invalid}")]
+pub struct RefusedEvent {
+    /// The order that the event is about, if the field is valid.
+    pub order_id: Option<OrderId>,
+    /// The version of the event, if the field is valid.
+    pub version: Option<u64>,
+    /// The wrong field.
+    pub invalid: Invalid,
+}
+
 /// The type of an event, with the data of that type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
@@ -79,6 +91,12 @@ impl OrderId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the id could be a phone that its sender put into the wrong field. Many ids are
+    /// digits alone, and so is a phone without its `+`.
+    pub fn may_be_a_phone(&self) -> bool {
+        format!("+{}", self.0).parse::<Phone>().is_ok()
+    }
 }
 
 impl fmt::Display for OrderId {
@@ -109,22 +127,47 @@ impl OrderEvent {
     /// # Errors
     ///
     /// Names the first wrong field.
-    pub fn parse(body: &str) -> Result<Self, Invalid> {
-        let fields = field::object(body, "body")?;
-        let order_id = OrderId::parse(field::string(&fields, "order_id")?).ok_or_else(|| {
-            Invalid::new("order_id", "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'")
+    pub fn parse(body: &str) -> Result<Self, RefusedEvent> {
+        let fields = field::message(body).map_err(|invalid| RefusedEvent {
+            order_id: None,
+            version: None,
+            invalid,
         })?;
-        let version = field::unsigned(&fields, "version")?;
-        let kind = match field::string(&fields, "type")? {
-            "order.created" => EventKind::Created { pool: pool(&fields)? },
-            "order.agent_assigned" => EventKind::AgentAssigned(assignment(&fields)?),
-            "order.agent_unassigned" => EventKind::AgentUnassigned,
-            "order.completed" => EventKind::Completed,
-            "order.cancelled" => EventKind::Cancelled,
-            _ => return Err(Invalid::new("type", "is not a known type of event")),
+        let (order_id, version) = (order_id(&fields), field::unsigned(&fields, "version"));
+        let parse = || -> Result<Self, Invalid> {
+            let (order_id, version) = (order_id.clone()?, version.clone()?);
+            Ok(Self { order_id, version, kind: kind(&fields)? })
         };
-        Ok(Self { order_id, version, kind })
+        parse().map_err(|invalid| RefusedEvent {
+            order_id: order_id.ok(),
+            version: version.ok(),
+            invalid,
+        })
     }
+
+    /// Refuses the event, which can be read, because of a field that is wrong for the service
+    /// or for the order.
+    pub fn refuse(&self, invalid: Invalid) -> RefusedEvent {
+        let (order_id, version) = (Some(self.order_id.clone()), Some(self.version));
+        RefusedEvent { order_id, version, invalid }
+    }
+}
+
+fn order_id(fields: &Map<String, Value>) -> Result<OrderId, Invalid> {
+    OrderId::parse(field::string(fields, "order_id")?).ok_or_else(|| {
+        Invalid::new("order_id", "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'")
+    })
+}
+
+fn kind(fields: &Map<String, Value>) -> Result<EventKind, Invalid> {
+    Ok(match field::string(fields, "type")? {
+        "order.created" => EventKind::Created { pool: pool(fields)? },
+        "order.agent_assigned" => EventKind::AgentAssigned(assignment(fields)?),
+        "order.agent_unassigned" => EventKind::AgentUnassigned,
+        "order.completed" => EventKind::Completed,
+        "order.cancelled" => EventKind::Cancelled,
+        _ => return Err(Invalid::new("type", "is not a known type of event")),
+    })
 }
 
 fn pool(fields: &Map<String, Value>) -> Result<Option<String>, Invalid> {
@@ -283,8 +326,35 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_digits_may_be_a_phone() {
+        for (id, may_be) in [
+            ("6281299998888", true),
+            ("1234567", false),
+            ("o-6281299998888", false),
+            ("0812999988", false),
+        ] {
+            assert_eq!(OrderId::parse(id).unwrap().may_be_a_phone(), may_be, "{id}");
+        }
+    }
+
+    #[test]
     fn the_id_of_an_order_is_shown_as_it_came() {
         let order_id = OrderId::parse("o-1:A_b.c").unwrap();
         assert_eq!((order_id.as_str(), order_id.to_string().as_str()), ("o-1:A_b.c", "o-1:A_b.c"));
+    }
+
+    #[test]
+    fn a_refused_event_says_which_one_it_is_as_far_as_that_can_be_read() {
+        for (field, known) in [
+            ("order_id", (None, Some(2))),
+            ("version", (Some("o-1"), None)),
+            ("type", (Some("o-1"), Some(2))),
+        ] {
+            let mut event = assigned();
+            event[field] = Value::Null;
+            let refused = OrderEvent::parse(&event.to_string()).unwrap_err();
+            assert_eq!((refused.order_id.as_ref().map(OrderId::as_str), refused.version), known);
+            assert_eq!(refused.to_string(), format!("{field}: is missing"));
+        }
     }
 }

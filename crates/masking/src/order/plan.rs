@@ -103,13 +103,15 @@ impl NumbersNeeded<'_> {
     }
 
     /// Whether a number may be tried for a person. Numbers of the order's own row are
-    /// excluded, even if they look free. So is a number on which another person of the
-    /// order, who would dial it, is known to have another order's route.
+    /// excluded, even if they look free. So is a number that is the phone of one of the people,
+    /// and one on which another person of the order, who would dial it, is known to have
+    /// another order's route.
     fn may_serve(&self, number: &Number, person: &Person) -> bool {
         let taken = &self.change.conflicts.routes_taken;
         let mut others = self.people.iter().filter(|other| other.role != person.role);
         let is_own = holds(self.change.before(), number);
         !is_own
+            && !is_a_phone_of(self.people, number)
             && (taken.is_empty()
                 || others.all(|it| !taken.contains(&(number.clone(), it.caller.clone()))))
     }
@@ -120,11 +122,12 @@ impl<'a> Change<'a> {
     pub(crate) fn needed(
         &self,
         request: &'a AssignmentRequest<'_>,
+        pool: &'a Pool,
         allocation: Allocation,
         claims_lost: u32,
     ) -> NumbersNeeded<'a> {
-        let (pool, people) = (request.pool, &request.people);
-        let without = people.iter().filter(|person| self.kept(person).is_none()).collect();
+        let people = &request.people;
+        let without = people.iter().filter(|person| self.kept(person, people).is_none()).collect();
         NumbersNeeded { pool, allocation, claims_lost, change: *self, people, without }
     }
 
@@ -133,6 +136,7 @@ impl<'a> Change<'a> {
     pub(crate) fn assign(
         &self,
         request: &AssignmentRequest<'_>,
+        pool: &Pool,
         terms: ClaimTerms,
         expires_at: Timestamp,
         fresh: Vec<Number>,
@@ -142,7 +146,7 @@ impl<'a> Change<'a> {
             .people
             .iter()
             .map(|person| {
-                let number = match self.kept(person) {
+                let number = match self.kept(person, &request.people) {
                     Some(held) => held.number.clone(),
                     None => fresh.next()?,
                 };
@@ -151,7 +155,7 @@ impl<'a> Change<'a> {
             })
             .collect::<Option<Vec<_>>>()?;
         let holding = Holding { terms, participants, expires_at, waiting: false };
-        Some(self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people))
+        Some(self.plan(State::Assigned(holding), Some(&pool.id), &request.people))
     }
 
     /// Plans only what an amendment ends, and marks the row as waiting for the rest: all that
@@ -159,6 +163,7 @@ impl<'a> Change<'a> {
     pub(crate) fn end_alone(
         &self,
         request: &AssignmentRequest<'_>,
+        pool: &Pool,
         expires_at: Timestamp,
     ) -> Option<Plan> {
         let before = self.row.order()?.holding(self.now)?;
@@ -166,7 +171,7 @@ impl<'a> Change<'a> {
             .people
             .iter()
             .filter_map(|person| {
-                let mut held = self.kept(person)?.clone();
+                let mut held = self.kept(person, &request.people)?.clone();
                 held.caller = held.caller.filter(|caller| *caller == person.caller);
                 Some(held)
             })
@@ -177,7 +182,7 @@ impl<'a> Change<'a> {
             expires_at: before.expires_at.min(expires_at),
             waiting: true,
         };
-        let plan = self.plan(State::Assigned(holding), Some(&request.pool.id), &request.people);
+        let plan = self.plan(State::Assigned(holding), Some(&pool.id), &request.people);
         let same_row = self.row.order().is_some_and(|order| {
             order.state == plan.order.state && order.version == plan.order.version
         });
@@ -185,8 +190,8 @@ impl<'a> Change<'a> {
     }
 
     /// Plans the release of everything, because the assignment has already expired.
-    pub(crate) fn expire(&self, request: &AssignmentRequest<'_>) -> Plan {
-        self.plan(State::Unassigned(Unassigned::Expired), Some(&request.pool.id), &[])
+    pub(crate) fn expire(&self, pool: &Pool) -> Plan {
+        self.plan(State::Unassigned(Unassigned::Expired), Some(&pool.id), &[])
     }
 
     /// Plans the release of everything. The order may be assigned again.
@@ -206,13 +211,15 @@ impl<'a> Change<'a> {
         holding_in(&self.row.order()?.state)
     }
 
-    /// Returns the number that a person's role keeps.
-    fn kept(&self, person: &Person) -> Option<&'a HeldNumber> {
+    /// Returns the number that a person's role keeps. If somebody joins whose phone is that
+    /// number, it is exchanged: they could not be called on it.
+    fn kept(&self, person: &Person, people: &[Person]) -> Option<&'a HeldNumber> {
         let before = self.row.order()?.holding(self.now)?;
         before.participants.iter().find(|held| {
             held.role == person.role
                 && !self.conflicts.numbers_gone.contains(&held.number)
                 && !self.conflicts.numbers_to_exchange.contains(&held.number)
+                && !is_a_phone_of(people, &held.number)
         })
     }
 
@@ -318,6 +325,11 @@ impl HeldRoute<'_> {
     fn same_key(&self, other: &HeldRoute<'_>) -> bool {
         self.number == other.number && self.caller == other.caller
     }
+}
+
+/// Whether a number is the phone of one of these people.
+fn is_a_phone_of(people: &[Person], number: &Number) -> bool {
+    people.iter().any(|person| person.phone.is(number))
 }
 
 fn holding_in(state: &State) -> Option<&Holding> {

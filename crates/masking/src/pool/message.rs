@@ -29,7 +29,7 @@ impl<'a> PoolMessage<'a> {
     ///
     /// Names the first wrong field. One wrong number refuses the whole message.
     pub fn parse(body: &str, pools: &'a Pools) -> Result<Self, Invalid> {
-        let fields = field::object(body, "body")?;
+        let fields = field::message(body)?;
         let named = field::optional_string(&fields, "pool")?;
         // A message must name its pool: numbers that went to the default pool by mistake
         // would serve the wrong orders.
@@ -48,6 +48,19 @@ impl<'a> PoolMessage<'a> {
             "pool.withdraw" => Ok(Self::Withdraw(pool()?, numbers()?)),
             "pool.retire" => Ok(Self::Retire(pool()?, numbers()?)),
             _ => Err(Invalid::new("type", "is not a known type of pool message")),
+        }
+    }
+
+    /// The message group that the message must have: its pool, so that the messages of one pool
+    /// are handled one after the other. Two checks at the same time would both buy what is
+    /// missing.
+    pub fn group(&self) -> &str {
+        match self {
+            Self::CheckAll => "all",
+            Self::Check(pool)
+            | Self::Import(pool, _)
+            | Self::Withdraw(pool, _)
+            | Self::Retire(pool, _) => pool.id.as_str(),
         }
     }
 }

@@ -9,7 +9,7 @@ fn every_field_except_the_id_has_a_default() {
         r#"[{"id":"id-jkt","default":true,"provider":"manual","number_type":"local",
              "allocation":"exclusive","min_free":50,"target_free":200,"max_numbers":5000,
              "cooldown_seconds":600,"grace_seconds":0,"max_order_seconds":86400,"shards":16,
-             "address_sid":"","bundle_sid":"","country":""}]"#,
+             "dial_prefixes":[],"address_sid":"","bundle_sid":"","country":""}]"#,
     )
     .unwrap();
     assert_eq!(pools.0, written_out.0);
@@ -159,5 +159,35 @@ fn an_unknown_field_is_named_unless_its_name_may_be_a_value() {
     {
         let error = Pools::parse(&format!(r#"[{{"id":"a","{field}":1}}]"#)).unwrap_err();
         assert_eq!(error.field, format!("Pools[0].{named}"));
+    }
+}
+
+#[test]
+fn a_pool_rings_phones_that_begin_with_one_of_its_prefixes_or_all_if_it_has_none() {
+    let may_ring = |prefixes: &str, phone: &str| {
+        let pools = Pools::parse(&format!(r#"[{{"id":"a","dial_prefixes":{prefixes}}}]"#)).unwrap();
+        pools.named(None).unwrap().may_ring(&phone.parse().unwrap())
+    };
+    for (prefixes, phone, may) in [
+        (r#"["+62","+65"]"#, "+6281211112222", true),
+        (r#"["+62","+65"]"#, "+6591112222", true),
+        (r#"["+62","+65"]"#, "+8821112222", false),
+        (r#"["+1234567"]"#, "+12345678", true),
+        ("[]", "+8821112222", true),
+        ("null", "+8821112222", true),
+    ] {
+        assert_eq!(may_ring(prefixes, phone), may, "{prefixes} {phone}");
+    }
+    for (prefixes, error) in [
+        (r#""+62""#, "Pools[0].dial_prefixes: must be a list"),
+        (r#"["+62","62"]"#, "Pools[0].dial_prefixes[1]: must be `+`, then 1 to 7 digits"),
+        (r#"["+"]"#, "Pools[0].dial_prefixes[0]: must be `+`, then 1 to 7 digits"),
+        (r#"["+08"]"#, "Pools[0].dial_prefixes[0]: must be `+`, then 1 to 7 digits"),
+        (r#"["+12345678"]"#, "Pools[0].dial_prefixes[0]: must be `+`, then 1 to 7 digits"),
+        (r#"["+6 2"]"#, "Pools[0].dial_prefixes[0]: must be `+`, then 1 to 7 digits"),
+        ("[62]", "Pools[0].dial_prefixes[0]: must be `+`, then 1 to 7 digits"),
+    ] {
+        let pools = Pools::parse(&format!(r#"[{{"id":"a","dial_prefixes":{prefixes}}}]"#));
+        assert_eq!(pools.unwrap_err().to_string(), error);
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use masking::{
     Allocation, AssignmentRequest, Closed, Number, OrderId, OrderRequest, Person, Phone, PhoneHash,
-    Pool, Pools, Role, Timestamp,
+    PoolChoice, Pools, Role, Timestamp,
 };
 use masking_memory::{NumberRow, RouteRow, Tables};
 use model::{COOLDOWN, Claims, Event, GRACE, Item, Without};
@@ -20,14 +20,16 @@ use stateright::{Checker as _, Expectation, HasDiscoveries, Model as _};
 
 type Scenario = fn(Option<Without>) -> Claims;
 
-/// A pool for states, which refer to it for an unknown time.
-fn pool(allocation: Allocation, cooldown: u64) -> &'static Pool {
-    let allocation = allocation.as_str();
-    let pools = format!(
-        r#"[{{"id":"p","allocation":"{allocation}","cooldown_seconds":{cooldown},"grace_seconds":{GRACE}}}]"#
-    );
-    let pools = Pools::parse(&pools).expect("pools");
-    Box::leak(Box::new(pools)).named(None).expect("a pool")
+/// The pools `p` and `q`, one of them the default. States refer to them for an unknown time.
+fn pools(default: &str, allocation: Allocation, cooldown: u64) -> &'static Pools {
+    let pool = |id: &str| {
+        let (is_default, allocation) = (id == default, allocation.as_str());
+        format!(
+            r#"{{"id":"{id}","default":{is_default},"allocation":"{allocation}","cooldown_seconds":{cooldown},"grace_seconds":{GRACE}}}"#
+        )
+    };
+    let pools = Pools::parse(&format!("[{},{}]", pool("p"), pool("q"))).expect("pools");
+    Box::leak(Box::new(pools))
 }
 
 fn at(seconds: u64) -> Timestamp {
@@ -54,6 +56,8 @@ fn caller(phone: &Phone) -> PhoneHash {
 struct Builder {
     claims: Claims,
     allocation: Allocation,
+    /// The default pool, for events that name none.
+    default: Option<&'static str>,
 }
 
 impl Builder {
@@ -62,12 +66,18 @@ impl Builder {
         let numbers = (1..=numbers).map(|last| (number(last), row.clone())).collect();
         let tables = Tables { numbers, ..Tables::default() };
         let claims = Claims { without, events: Vec::new(), tables, last_tick, handlers: 2 };
-        Self { claims, allocation: Allocation::Exclusive }
+        Self { claims, allocation: Allocation::Exclusive, default: None }
     }
 
     /// Sets the allocation of the pool from the next event on.
     fn pool_is(mut self, allocation: Allocation) -> Self {
         self.allocation = allocation;
+        self
+    }
+
+    /// Makes a pool the default. From the next event on, events name no pool.
+    fn default_is(mut self, pool: &'static str) -> Self {
+        self.default = Some(pool);
         self
     }
 
@@ -86,7 +96,14 @@ impl Builder {
                 caller: caller(&phone(last)),
             });
         let lacks_cooldown = self.claims.without == Some(Without::Cooldown);
-        let pool = pool(self.allocation, if lacks_cooldown { 0 } else { COOLDOWN });
+        let cooldown = if lacks_cooldown { 0 } else { COOLDOWN };
+        let pools = pools(self.default.unwrap_or("p"), self.allocation, cooldown);
+        let pool = match self.default {
+            Some(_) if self.claims.without != Some(Without::OrdersOwnPool) => {
+                PoolChoice::OrdersOwn(pools)
+            }
+            _ => PoolChoice::Named(pools.named(None).expect("a default pool")),
+        };
         let request =
             AssignmentRequest { pool, expires_at: Some(at(ends)), people: people.collect() };
         self.event(order, version, OrderRequest::Assign(request))
@@ -208,6 +225,18 @@ fn move_to_exclusive(without: Option<Without>) -> Claims {
         .claims
 }
 
+/// The default pool changes while an order lives, and the agent is replaced: by an event that
+/// names no pool. Between the two, the order may hold nothing.
+fn new_default(without: Option<Without>) -> Claims {
+    Builder::new(without, 2, 3)
+        .default_is("p")
+        .assign("one", 1, &[1, 2], 2)
+        .event("one", 2, OrderRequest::Unassign)
+        .default_is("q")
+        .assign("one", 3, &[1, 3], 2)
+        .claims
+}
+
 const AT_REST: &str = "all is at rest";
 const WAITS: &str = "an order waits for a dry pool";
 const PASSED_ON: &str = "a number is of one order after another";
@@ -251,6 +280,7 @@ holds! {
     it_holds_while_somebody_joins_who_has_a_route_on_the_number: exchange shows AT_REST, SHARES;
     it_holds_while_a_pool_becomes_shared: move_to_shared shows AT_REST, SHARES;
     it_holds_while_a_pool_is_shared_no_longer: move_to_exclusive shows AT_REST, SHARES;
+    it_holds_while_another_pool_becomes_the_default: new_default shows AT_REST;
 }
 
 use Item as I;
@@ -264,10 +294,11 @@ const LOST: &str = "no number is lost, or free too soon";
 const TOO_SOON: &str = "nothing is handed out that has not rested";
 const NEVER_SAID: &str = "nothing is announced that no row said";
 const UNTOLD: &str = "at rest, the last state was announced";
+const MOVED: &str = "an order stays in its pool";
 const NOT_AS_TOLD: &str = "at rest, an order is what its events say";
 
 /// A property that a scenario violates without a safeguard.
-const SHOWN: [(Without, Scenario, &str); 35] = [
+const SHOWN: [(Without, Scenario, &str); 37] = [
     (W::Fact(I::FirstRow, "absent"), lapse, STRANGER),
     (W::Fact(I::FirstRow, "absent"), growth, REOPENED),
     (W::Fact(I::ReadRow, "at the revision"), replacement, STRANGER),
@@ -303,12 +334,12 @@ const SHOWN: [(Without, Scenario, &str); 35] = [
     (W::AnnouncedAgain, replacement, UNTOLD),
     (W::RouteExpiry, lapse, STRANGER),
     (W::Cooldown, sharing, DISAGREE),
+    (W::Fact(I::BlindRow, "of the pool"), new_default, MOVED),
+    (W::OrdersOwnPool, new_default, NOT_AS_TOLD),
 ];
 
-/// Facts that no scenario can violate, since all orders have the same pool. The scenes of
-/// `conditions` do.
-const NOT_SHOWN: [(Item, &str); 2] =
-    [(I::BlindRow, "without a pool"), (I::BlindRow, "of the pool")];
+/// Facts that no scenario can violate. The scenes of `conditions` do.
+const NOT_SHOWN: [(Item, &str); 1] = [(I::BlindRow, "without a pool")];
 
 #[test]
 fn without_any_one_of_its_safeguards_it_does_not() {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::{Closed, Person, PhoneHash, Pools, Role, State};
+use crate::{Closed, Person, PhoneHash, PoolChoice, Pools, Role, State};
 
 const NOW: u64 = 1000;
 
@@ -33,7 +33,7 @@ fn assign<'a>(pool: &'a Pool, names: &str) -> OrderRequest<'a> {
         caller: PhoneHash::from_stored(name.to_string()),
     };
     OrderRequest::Assign(AssignmentRequest {
-        pool,
+        pool: PoolChoice::Named(pool),
         expires_at: None,
         people: names.chars().map(person).collect(),
     })
@@ -86,9 +86,9 @@ fn outcome_word(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Announce(Announcement::Assigned { version, .. }) => format!("assigned {version}"),
         Outcome::Announce(Announcement::Released { version, .. }) => format!("released {version}"),
-        Outcome::Announce(Announcement::Unavailable { .. }) => "unavailable".to_owned(),
+        Outcome::Announce(other) => format!("{other:?}"),
         Outcome::Ignored { why, stored_version } => format!("ignored, {why:?} {stored_version}"),
-        Outcome::Dry => "dry".to_owned(),
+        Outcome::Dry { pool } => format!("{pool} is dry"),
         Outcome::Refused(invalid) => invalid.to_string(),
         Outcome::Contended => "contended".to_owned(),
     }
@@ -183,7 +183,7 @@ fn a_pool_counts_as_dry_only_after_the_row_was_read() {
     blind.saw(KnownRow::Absent);
     assert_eq!(word(&mut blind), "take 2, 0 lost");
     blind.took(None);
-    assert_eq!(word(&mut blind), "done: dry");
+    assert_eq!(word(&mut blind), "done: p is dry");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn while_the_pool_is_dry_only_the_releases_of_an_amendment_are_written() {
     attempt.took(None);
     assert_eq!(word(&mut attempt), "write what ends");
     attempt.answered(Commit::Done);
-    assert_eq!(word(&mut attempt), "done: dry");
+    assert_eq!(word(&mut attempt), "done: p is dry");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn a_shared_pool_counts_as_dry_after_seven_lost_claims_and_an_exclusive_one_does
         assert_eq!(word(&mut attempt), then);
         if then == "read" {
             attempt.saw(KnownRow::Absent);
-            assert_eq!(word(&mut attempt), "done: dry");
+            assert_eq!(word(&mut attempt), "done: p is dry");
         }
     }
 }
@@ -349,4 +349,53 @@ fn an_attempt_with_all_its_tries_may_lose_as_many_claims_as_one_that_begins() {
         assert_eq!(word(&mut attempt), "forget p");
         attempt = attempt.with_all_tries();
     }
+}
+
+/// A request to assign `ab` that names no pool. The default was `p`, and is `q` by now.
+fn without_pool(pools: &Pools) -> OrderRequest<'_> {
+    let OrderRequest::Assign(named) = assign(&EXCLUSIVE, "ab") else { panic!() };
+    OrderRequest::Assign(AssignmentRequest { pool: PoolChoice::OrdersOwn(pools), ..named })
+}
+
+#[test]
+fn a_blind_attempt_without_a_pool_goes_on_in_the_pool_of_the_row() {
+    let pools = Pools::parse(r#"[{"id":"p"},{"id":"q","default":true}]"#).unwrap();
+    let request = without_pool(&pools);
+    let mut first = attempt(6, &request, BLIND);
+    let Task::TakeNumbers(needed) = first.next(at(NOW)) else { panic!("no numbers") };
+    assert_eq!(needed.pool.id.as_str(), "q");
+    let mut dry = first.clone();
+    first.took(Some(vec![number(3), number(4)]));
+    assert_eq!(word(&mut first), "write, claiming 34");
+    first.answered(Commit::Moved(assigned(&EXCLUSIVE, "ac")));
+    assert_eq!(word(&mut first), "put 34 back to q");
+    let Task::TakeNumbers(needed) = first.next(at(NOW)) else { panic!("no numbers") };
+    assert_eq!((needed.pool.id.as_str(), needed.count()), ("p", 1));
+    first.took(None);
+    assert_eq!(plan(&mut first).order.pool, crate::PoolId::parse("p"));
+    first.answered(Commit::Done);
+    assert_eq!(word(&mut first), "done: p is dry");
+
+    // Only the row tells whether the default pool matters.
+    dry.took(None);
+    assert_eq!(word(&mut dry), "read");
+    dry.saw(KnownRow::Absent);
+    assert_eq!(word(&mut dry), "take 2, 0 lost");
+    dry.took(None);
+    assert_eq!(word(&mut dry), "done: q is dry");
+}
+
+#[test]
+fn a_blind_attempt_reads_the_row_before_it_refuses_an_event() {
+    let pools = Pools::parse(r#"[{"id":"p"},{"id":"q","default":true,"dial_prefixes":["+1"]}]"#);
+    let pools = pools.unwrap();
+    let request = without_pool(&pools);
+    let mut attempt = attempt(6, &request, BLIND);
+    assert_eq!(word(&mut attempt), "read", "it may be an order of `p`");
+    let mut new = attempt.clone();
+    attempt.saw(assigned(&EXCLUSIVE, "ab"));
+    assert_eq!(word(&mut attempt), "write, claiming ");
+    new.saw(KnownRow::Absent);
+    let refused = "participants[0].phone: must begin with one of the pool's dial_prefixes";
+    assert_eq!(word(&mut new), format!("done: {refused}"));
 }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::{Pool, Pools, Role};
+use crate::{Pool, PoolChoice, Pools, Role};
 
 /// The moment of every change, in seconds.
 const NOW: u64 = 1000;
@@ -69,8 +69,16 @@ fn change<'a>(row: &'a KnownRow, conflicts: &'a Conflicts) -> Change<'a> {
     Change { row, order_id: &ORDER_ID, version: 6, conflicts, now: at(NOW) }
 }
 
+/// The pool that a request names.
+fn named<'a>(request: &AssignmentRequest<'a>) -> &'a Pool {
+    match request.pool {
+        PoolChoice::Named(pool) => pool,
+        PoolChoice::OrdersOwn(_) => panic!("a request without a pool"),
+    }
+}
+
 fn needed<'a>(change: Change<'a>, request: &'a AssignmentRequest<'_>) -> NumbersNeeded<'a> {
-    change.needed(request, Allocation::Exclusive, 0)
+    change.needed(request, named(request), Allocation::Exclusive, 0)
 }
 
 /// Plans an assignment of these people until `end`, with the numbers `fresh` to claim.
@@ -82,18 +90,20 @@ fn assign(
     fresh: &[u8],
 ) -> Plan {
     let (pool, terms) = (pool(), ClaimTerms::of(&pool()));
-    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(to) };
+    let request =
+        AssignmentRequest { pool: PoolChoice::Named(&pool), expires_at: None, people: people(to) };
     let fresh: Vec<Number> = fresh.iter().copied().map(number).collect();
     let change = change(row, conflicts);
     assert_eq!(needed(change, &request).count(), fresh.len());
-    change.assign(&request, terms, at(end), fresh).unwrap()
+    change.assign(&request, &pool, terms, at(end), fresh).unwrap()
 }
 
 /// Plans the same assignment while the pool is dry.
 fn end_alone(row: &KnownRow, to: &[(&str, char)], end: u64) -> Option<Plan> {
     let pool = pool();
-    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(to) };
-    change(row, &Conflicts::default()).end_alone(&request, at(end))
+    let request =
+        AssignmentRequest { pool: PoolChoice::Named(&pool), expires_at: None, people: people(to) };
+    change(row, &Conflicts::default()).end_alone(&request, &pool, at(end))
 }
 
 fn no_conflicts() -> Conflicts {
@@ -238,9 +248,9 @@ fn an_order_that_ends_releases_everything_and_a_completed_one_after_its_grace() 
     let conflicts = no_conflicts();
     let (row, soon_over) = (pair(END), pair(NOW + 10));
     let (pool, people) = (pool(), people(&PAIR));
-    let request = AssignmentRequest { pool: &pool, expires_at: None, people };
+    let request = AssignmentRequest { pool: PoolChoice::Named(&pool), expires_at: None, people };
     let (live, ending) = (change(&row, &conflicts), change(&soon_over, &conflicts));
-    for plan in [live.unassign(), live.close(Closed::Cancelled), live.expire(&request)] {
+    for plan in [live.unassign(), live.close(Closed::Cancelled), live.expire(named(&request))] {
         assert_eq!(words(&plan), over(NOW, ", stripped"));
     }
     assert_eq!(words(&live.close(Closed::Completed)), over(NOW + 60, ""));
@@ -267,7 +277,11 @@ fn an_expired_order_releases_no_numbers_and_its_routes_lose_their_phones() {
         assert_eq!(again[..2], stripped);
         assert_eq!(again[2..4], ["claim 3 to 5600", "claim 4 to 5600"]);
         let (pool, four) = (pool(), [1, 2, 3, 4].map(number));
-        let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&PAIR) };
+        let request = AssignmentRequest {
+            pool: PoolChoice::Named(&pool),
+            expires_at: None,
+            people: people(&PAIR),
+        };
         let picked = needed(change(&row, &conflicts), &request).pick(&four);
         assert_eq!(picked, Some(vec![number(3), number(4)]), "they are no candidates");
     }
@@ -374,9 +388,15 @@ fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
 
     let (pool, terms) =
         (pool(), ClaimTerms { allocation: Allocation::Shared, ..ClaimTerms::of(&pool()) });
-    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&TRIO) };
+    let request = AssignmentRequest {
+        pool: PoolChoice::Named(&pool),
+        expires_at: None,
+        people: people(&TRIO),
+    };
     let (conflicts, fresh) = (no_conflicts(), vec![number(3)]);
-    let plan = change(&row, &conflicts).assign(&request, terms, at(END + 1000), fresh).unwrap();
+    let plan = change(&row, &conflicts)
+        .assign(&request, named(&request), terms, at(END + 1000), fresh)
+        .unwrap();
     assert_eq!(plan.writes.len(), 6, "{plan:?}");
     assert!(plan.writes.iter().all(|it| matches!(it, Write::OpenRoute { .. })), "{plan:?}");
 }
@@ -384,7 +404,11 @@ fn an_order_of_a_shared_pool_writes_routes_and_no_numbers() {
 #[test]
 fn a_number_is_not_tried_again_if_a_person_who_would_dial_it_has_a_route_on_it() {
     let (row, pool) = (KnownRow::Absent, pool());
-    let request = AssignmentRequest { pool: &pool, expires_at: None, people: people(&PAIR) };
+    let request = AssignmentRequest {
+        pool: PoolChoice::Named(&pool),
+        expires_at: None,
+        people: people(&PAIR),
+    };
     let conflicts = no_conflicts();
     let two = [1, 2].map(number);
     let no_routes_known = needed(change(&row, &conflicts), &request);
@@ -405,4 +429,65 @@ fn a_number_is_not_tried_again_if_a_person_who_would_dial_it_has_a_route_on_it()
     }]);
     let swapped = [2, 1].map(number).to_vec();
     assert_eq!(needed(change(&row, &conflicts), &request).pick(&two), Some(swapped));
+}
+
+/// The people of these roles and names, of whom the last one has a virtual number as phone.
+fn last_has_number(to: &[(&str, char)], last: u8) -> Vec<Person> {
+    let mut people = people(to);
+    people.last_mut().unwrap().phone = number(last).as_str().parse().unwrap();
+    people
+}
+
+fn held_numbers(plan: &Plan) -> Vec<Number> {
+    let State::Assigned(holding) = &plan.order.state else { panic!("not assigned") };
+    holding.participants.iter().map(|held| held.number.clone()).collect()
+}
+
+const BOTH: [Allocation; 2] = [Allocation::Exclusive, Allocation::Shared];
+
+#[test]
+fn a_number_that_is_the_phone_of_one_of_the_people_is_no_candidate_for_any_of_them() {
+    let (pool, conflicts) = (pool(), no_conflicts());
+    let request = AssignmentRequest {
+        pool: PoolChoice::Named(&pool),
+        expires_at: None,
+        people: last_has_number(&PAIR, 3),
+    };
+    for allocation in BOTH {
+        let needed = change(&KnownRow::Absent, &conflicts).needed(&request, &pool, allocation, 0);
+        assert_eq!(needed.pick(&[3, 1, 2].map(number)), Some(vec![number(1), number(2)]));
+        assert_eq!(needed.pick(&[3, 1].map(number)), None);
+    }
+}
+
+#[test]
+fn a_number_is_exchanged_when_somebody_joins_whose_phone_it_is() {
+    for allocation in BOTH {
+        let (pool, conflicts) = (pool(), no_conflicts());
+        let mut row = pair(END);
+        let KnownRow::Present(Order { state: State::Assigned(holding), .. }) = &mut row else {
+            panic!("not assigned")
+        };
+        holding.terms.allocation = allocation;
+        let terms = holding.terms;
+        let request = AssignmentRequest {
+            pool: PoolChoice::Named(&pool),
+            expires_at: None,
+            people: last_has_number(&TRIO, 1),
+        };
+        let change = change(&row, &conflicts);
+        let needed = change.needed(&request, &pool, allocation, 0);
+        let fresh = needed.pick(&[1, 2, 3, 4].map(number)).unwrap();
+        assert_eq!(fresh, [3, 4].map(number));
+        let plan = change.assign(&request, &pool, terms, at(END), fresh).unwrap();
+        assert_eq!(held_numbers(&plan), [3, 2, 4].map(number));
+
+        let dry = change.end_alone(&request, &pool, at(END)).unwrap();
+        assert_eq!(held_numbers(&dry), [2].map(number), "nor does it wait with that number");
+        let release = Write::ReleaseNumber { number: number(1), available_at: at(NOW + 600) };
+        for plan in [plan, dry] {
+            let is_released = plan.writes.contains(&release);
+            assert_eq!(is_released, allocation == Allocation::Exclusive);
+        }
+    }
 }
