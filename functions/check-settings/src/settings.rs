@@ -1,6 +1,6 @@
 //! What settings must be: a function of the new values and those that they replace.
 
-use masking::{Invalid, Pools};
+use masking::{CallSettings, Invalid, Pools};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,6 +10,12 @@ use serde_json::{Map, Value};
 pub struct Settings {
     /// The parameter `Pools`.
     pub pools: String,
+    /// The parameter `RingSeconds`.
+    pub ring_seconds: String,
+    /// The parameter `MaxCallSeconds`.
+    pub max_call_seconds: String,
+    /// The parameter `Sentences`.
+    pub sentences: String,
 }
 
 /// The most bytes of environment variables that Lambda accepts for a function.
@@ -19,13 +25,22 @@ const MOST_ENVIRONMENT_BYTES: usize = 4096;
 /// their punctuation (210 bytes), five queue URLs of at most 138, three table names of at
 /// most 155 and an ARN of some 100, together 1465.
 const OTHER_VARIABLES_BYTES: usize = 1600;
+/// The most bytes of `Sentences`: resolve-call's other variables, four names, a table, two
+/// ARNs and an address, need less than the rest.
+const MOST_SENTENCES_BYTES: usize = 3000;
 
 /// A property that is missing or no text counts as an empty one, so that its own check
 /// names it.
 impl From<Map<String, Value>> for Settings {
     fn from(properties: Map<String, Value>) -> Self {
-        let text = |name| properties.get(name).and_then(Value::as_str).unwrap_or_default();
-        Self { pools: text("Pools").to_owned() }
+        let text =
+            |name| properties.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self {
+            pools: text("Pools"),
+            ring_seconds: text("RingSeconds"),
+            max_call_seconds: text("MaxCallSeconds"),
+            sentences: text("Sentences"),
+        }
     }
 }
 
@@ -36,7 +51,7 @@ impl From<Map<String, Value>> for Settings {
 /// All problems of the new settings. They name fields, and quote no value.
 pub fn check(old: Option<&Settings>, new: &Settings) -> Result<(), Vec<Invalid>> {
     // A further parameter is a further line here.
-    let problems = [pools(old.map(|it| it.pools.as_str()), &new.pools)].concat();
+    let problems = [pools(old.map(|it| it.pools.as_str()), &new.pools), calls(new)].concat();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -48,15 +63,25 @@ fn pools(old: Option<&str>, new: &str) -> Vec<Invalid> {
     // No function has run with old pools that can't be parsed.
     let old = old.and_then(|old| Pools::parse(old).ok());
     let mut problems = lowered_shards(old.as_ref(), &pools);
-    let size = bytes_in_environment(new);
-    let most = MOST_ENVIRONMENT_BYTES - OTHER_VARIABLES_BYTES;
-    if most < size {
+    problems.extend(too_long("Pools", new, MOST_ENVIRONMENT_BYTES - OTHER_VARIABLES_BYTES));
+    problems
+}
+
+fn calls(new: &Settings) -> Vec<Invalid> {
+    let Settings { ring_seconds, max_call_seconds, sentences, .. } = new;
+    let parsed = CallSettings::parse(Some(ring_seconds), Some(max_call_seconds), Some(sentences));
+    let too_long = too_long("Sentences", sentences, MOST_SENTENCES_BYTES);
+    parsed.err().into_iter().chain(too_long).collect()
+}
+
+fn too_long(name: &str, value: &str, most: usize) -> Option<Invalid> {
+    let size = bytes_in_environment(value);
+    (most < size).then(|| {
         let reason = format!(
             "must have at most {most} bytes, where each quotation mark counts twice; it has {size}"
         );
-        problems.push(Invalid::new("Pools", reason));
-    }
-    problems
+        Invalid::new(name, reason)
+    })
 }
 
 fn lowered_shards(old: Option<&Pools>, new: &Pools) -> Vec<Invalid> {
@@ -83,7 +108,7 @@ mod tests {
     use super::*;
 
     fn settings(pools: &str) -> Settings {
-        Settings { pools: pools.to_owned() }
+        Settings { pools: pools.to_owned(), ..Settings::default() }
     }
 
     fn problems(old: Option<&str>, new: &str) -> Vec<String> {
@@ -163,6 +188,30 @@ mod tests {
         let expected =
             "Pools: must have at most 2496 bytes, where each quotation mark counts twice";
         assert!(matches!(&found[..], [one] if one.starts_with(expected)), "{found:?}");
+    }
+
+    #[test]
+    fn settings_of_calls_that_can_not_be_used_are_named() {
+        let problems = |ring: &str, last: &str, sentences: &str| -> Vec<String> {
+            let properties = serde_json::json!({
+                "Pools": TWO, "RingSeconds": ring, "MaxCallSeconds": last, "Sentences": sentences,
+            });
+            let settings: Settings = serde_json::from_value(properties).unwrap();
+            let checked = check(None, &settings);
+            checked.err().into_iter().flatten().map(|invalid| invalid.to_string()).collect()
+        };
+        assert_eq!(problems("20", "3600", ""), [""; 0]);
+        for (ring, last, sentences, field) in [
+            ("4", "3600", "", "RingSeconds: "),
+            ("20", "1", "", "MaxCallSeconds: "),
+            ("20", "3600", "[]", "Sentences: "),
+        ] {
+            let found = problems(ring, last, sentences);
+            assert!(matches!(&found[..], [one] if one.starts_with(field)), "{found:?}");
+        }
+        let long = format!("{{{}}}", " ".repeat(MOST_SENTENCES_BYTES));
+        let found = problems("20", "3600", &long);
+        assert!(found.iter().any(|it| it.starts_with("Sentences: must have at most")), "{found:?}");
     }
 
     #[test]
