@@ -10,8 +10,10 @@ mod bill;
 mod chart;
 mod day;
 mod figures;
+mod refill;
 mod replay;
 mod report;
+mod settings;
 mod size;
 mod trace;
 mod units;
@@ -30,6 +32,7 @@ use crate::bill::Prices;
 use crate::chart::Line;
 use crate::day::Day;
 use crate::report::Report;
+use crate::settings::Settings;
 use crate::trace::Trace;
 
 const ABOUT: &str = "\
@@ -50,6 +53,8 @@ Without a trace, a day is made up from the parameters: orders come in a wave tha
 evening, each goes to any agent who can take one more, and most customers order once.
 
 Exclusive: the pool grows whenever no number is free; the figure is what it has in the end.
+The settings are for a refill, which checks every 15 minutes: target_free is what the busiest
+quarter of an hour takes, and a reserve. They are replayed too, from an empty pool.
 Shared: the smallest pool found with which no order waits and claims take 1.2 tries on average and
 3 at p99. Numbers are drawn at random, so some more make a difference: see the sizes tried.
 Routes that count are live (until completion and grace) or cooling. Calls are not in the bill:
@@ -137,6 +142,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .with_style(ProgressStyle::with_template("{msg:28} {wide_bar} {percent:>3}% {elapsed}")?);
     bar.set_message("exclusive");
     let exclusive = replay::exclusive(&trace, &exclusive_pool, &bar);
+    bar.set_message("exclusive, refilled");
+    let settings = Settings::exclusive(exclusive.numbers, exclusive.turnover.of_busiest_quarter());
+    let refilled = &replay::refilled(&trace, &exclusive_pool, settings, 0, &bar);
     let least = exclusive.usage.most_of_busiest_caller();
     let shared = size::find(&trace, &shared_pool, least, arguments.seed, &bar);
     bar.finish_and_clear();
@@ -147,7 +155,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         million_reads: arguments.read_price,
     };
     let (exclusive, shared) = (&exclusive, &shared);
-    let report = Report { trace: &trace, pool: &exclusive_pool, exclusive, shared, prices };
+    let report = Report {
+        trace: &trace,
+        pool: &exclusive_pool,
+        exclusive,
+        settings,
+        refilled,
+        shared,
+        prices,
+    };
     let lines = [
         Line {
             name: "exclusive: numbers live or cooling",

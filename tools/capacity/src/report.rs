@@ -5,8 +5,10 @@ use std::fmt::{self, Display, Formatter};
 use masking::Pool;
 
 use crate::bill::{Bill, Prices};
-use crate::figures::{dollars, grouped, real, whole};
-use crate::replay::{ReplayResult, person_of};
+use crate::figures::{dollars, grouped, real};
+use crate::refill::BETWEEN_CHECKS;
+use crate::replay::{PoolDry, ReplayResult, person_of};
+use crate::settings::{SPARE, SPARE_SHARED, Settings};
 use crate::size::{SizeSearch, Tries};
 use crate::trace::Trace;
 
@@ -19,6 +21,10 @@ pub(crate) struct Report<'a> {
     pub(crate) pool: &'a Pool,
     /// The replay on an exclusive pool.
     pub(crate) exclusive: &'a ReplayResult,
+    /// The settings of an exclusive pool that the plan recommends.
+    pub(crate) settings: Settings,
+    /// The replay on an exclusive pool that is refilled by these settings.
+    pub(crate) refilled: &'a Result<ReplayResult, PoolDry>,
     /// The replays on shared pools.
     pub(crate) shared: &'a SizeSearch,
     pub(crate) prices: Prices,
@@ -111,35 +117,33 @@ impl Display for Report<'_> {
             writeln!(f, "{}", if found { "   <- needed" } else { "" })?;
         }
 
-        let spare = |needed: u64, part: f64| whole((real(needed) * part).ceil());
         writeln!(
             f,
             "\nsettings, with a reserve that is not in the figures above: {}% exclusive, {}% shared",
             SPARE * 100.0,
             SPARE_SHARED * 100.0
         )?;
-        let (needed, cooling) = (exclusive.numbers, exclusive.most_cooling);
+        writeln!(f, "  exclusive: {}", self.settings)?;
         writeln!(
             f,
-            "  exclusive: \"target_free\":{}, \"min_free\":{}, \"max_numbers\":{}\n    \
-             (numbers that cool count as free for a refill: {} at most)",
-            cooling + spare(needed, SPARE),
-            spare(needed, SPARE),
-            needed + spare(needed, SPARE),
-            grouped(cooling),
+            "    target_free: {} for the busiest quarter of an hour, and the reserve of {}",
+            grouped(self.settings.target_free - self.settings.min_free),
+            grouped(self.settings.min_free),
         )?;
-        let needed = shared.numbers;
         writeln!(
             f,
-            "  shared: \"target_free\":{0}, \"min_free\":{needed}, \"max_numbers\":{0}",
-            needed + spare(needed, SPARE_SHARED),
-        )
+            "    max_numbers: {} held or cooling at the peak, and target_free",
+            grouped(exclusive.numbers)
+        )?;
+        match self.refilled {
+            Ok(replayed) => writeln!(
+                f,
+                "    replayed with a check every {} minutes: no order waits; the pool grows to {}",
+                BETWEEN_CHECKS / 60,
+                grouped(replayed.numbers)
+            )?,
+            Err(waits) => writeln!(f, "    replayed: an order waits at {}", waits.since)?,
+        }
+        writeln!(f, "  shared: {}", Settings::shared(shared.numbers))
     }
 }
-
-/// The reserve of an exclusive pool, as a share of the numbers needed: a tenth, since days
-/// differ.
-const SPARE: f64 = 0.1;
-/// The reserve of a shared pool: a half, since numbers are drawn at random and a larger reserve
-/// is cheap.
-const SPARE_SHARED: f64 = 0.5;

@@ -52,6 +52,12 @@ fn a_trace_is_planned_as_by_hand() {
     assert_eq!(row(&output, "numbers needed")[0], "6");
     assert_eq!(row(&output, "write units per order, to assign")[0], "14.00");
     assert_eq!(row(&output, "write units per order, to complete"), ["14.00", "6.00"]);
+    // Six numbers at the peak, a tenth of them in reserve. A check shortly before 10:35 counts
+    // the four numbers that cool, and the third order takes two others.
+    assert!(
+        printed.contains(r#"exclusive: "target_free":7, "min_free":1, "max_numbers":13"#),
+        "{printed}"
+    );
     // Three orders a day: 3 × 28 units × 30 days; $0.625 a million.
     assert_eq!(row(&output, "numbers, a month")[0], "$6.90");
     assert_eq!(row(&output, "together, a month")[0], "$6.90");
@@ -105,6 +111,11 @@ fn the_same_day_has_the_same_plan() {
     assert!(one.status.success(), "{}", text(&one.stderr));
     assert_eq!(text(&one.stdout), text(&other.stdout));
     assert_eq!(row(&one, "write units per order, to assign")[0], "14.00");
+    assert!(
+        text(&one.stdout).contains("replayed with a check every 15 minutes: no order waits"),
+        "{}",
+        text(&one.stdout)
+    );
 }
 
 #[test]

@@ -1,0 +1,73 @@
+//! The settings of a pool that a plan recommends, with a reserve.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::figures::{real, whole};
+
+/// The reserve of an exclusive pool, as a share of the numbers needed: a tenth, since days
+/// differ.
+pub(crate) const SPARE: f64 = 0.1;
+/// The reserve of a shared pool: a half, since numbers are drawn at random and a larger reserve
+/// is cheap.
+pub(crate) const SPARE_SHARED: f64 = 0.5;
+
+/// The settings of a pool. Prints itself as the fields of the parameter `Pools`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) target_free: u64,
+    pub(crate) min_free: u64,
+    pub(crate) max_numbers: u64,
+}
+
+impl Settings {
+    /// Of an exclusive pool of which `needed` numbers are held or cool at once, and whose
+    /// busiest quarter of an hour asks for `of_busiest_quarter` free ones.
+    ///
+    /// Such a day leaves the reserve free, so `min_free` is the reserve: low water is a sign
+    /// that the day is busier.
+    pub(crate) fn exclusive(needed: u64, of_busiest_quarter: u64) -> Self {
+        let spare = part(needed, SPARE);
+        let target_free = of_busiest_quarter + spare;
+        Self { target_free, min_free: spare, max_numbers: needed + target_free }
+    }
+
+    /// Of a shared pool that needs this many numbers.
+    pub(crate) fn shared(needed: u64) -> Self {
+        let target_free = needed + part(needed, SPARE_SHARED);
+        Self { target_free, min_free: needed, max_numbers: target_free }
+    }
+}
+
+impl Display for Settings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { target_free, min_free, max_numbers } = self;
+        write!(
+            f,
+            "\"target_free\":{target_free}, \"min_free\":{min_free}, \"max_numbers\":{max_numbers}"
+        )
+    }
+}
+
+fn part(needed: u64, share: f64) -> u64 {
+    whole((real(needed) * share).ceil())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exclusive_pool_has_its_reserve_above_the_busiest_quarter_and_room_for_all_numbers() {
+        let settings = Settings::exclusive(1000, 70);
+        assert_eq!(
+            settings.to_string(),
+            r#""target_free":170, "min_free":100, "max_numbers":1170"#
+        );
+    }
+
+    #[test]
+    fn a_shared_pool_has_half_as_many_numbers_again() {
+        let settings = Settings::shared(53);
+        assert_eq!(settings.to_string(), r#""target_free":80, "min_free":53, "max_numbers":80"#);
+    }
+}
