@@ -8,8 +8,8 @@ use crate::bill::{Bill, Prices};
 use crate::figures::{dollars, grouped, real};
 use crate::refill::BETWEEN_CHECKS;
 use crate::replay::{PoolDry, ReplayResult, person_of};
-use crate::settings::{SPARE, SPARE_SHARED, Settings};
-use crate::size::{SizeSearch, Tries};
+use crate::settings::{SPARE, SPARE_FOR_CLAIMS, Settings};
+use crate::size::{Load, MEAN_TRIES, P99_TRIES, SizeSearch, Tries};
 use crate::trace::Trace;
 
 /// All results of a plan.
@@ -27,6 +27,8 @@ pub(crate) struct Report<'a> {
     pub(crate) refilled: &'a Result<ReplayResult, PoolDry>,
     /// The replays on shared pools.
     pub(crate) shared: &'a SizeSearch,
+    /// The most people that one number of a shared pool may serve at once.
+    pub(crate) people_per_number: u64,
     pub(crate) prices: Prices,
 }
 
@@ -87,6 +89,9 @@ impl Display for Report<'_> {
         row(f, "busiest number: people who have it at once", &|it| {
             grouped(it.usage.busiest_number)
         })?;
+        row(f, "people on a number at the peak, mean", &|it| {
+            format!("{:.1}", real(it.usage.most_routes) / real(it.numbers))
+        })?;
         row(f, "write units per order, to assign", &|it| {
             format!("{:.2}", real(it.units_to_assign) / real(orders))
         })?;
@@ -103,25 +108,74 @@ impl Display for Report<'_> {
         row(f, "tables, a month", &|it| dollars(bill(it).tables))?;
         row(f, "together, a month", &|it| dollars(bill(it).total()))?;
 
+        self.bounds(f)?;
+        self.trials(f)?;
+        self.settings(f)
+    }
+}
+
+impl Report<'_> {
+    /// What bounds the shared pool.
+    fn bounds(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let bounds = self.shared.bounds;
+        let routes = self.shared.replayed.usage.most_routes;
+        let line = |f: &mut Formatter<'_>, name: String, numbers: &str, decides: bool| {
+            writeln!(f, "{name:<60}{numbers:>14}{}", if decides { "   <- decides" } else { "" })
+        };
+        let people = self.people_per_number;
+        writeln!(f, "\nwhat bounds the shared pool: numbers, at least")?;
+        let busiest_person = grouped(bounds.busiest_person);
+        line(f, "  the routes of the busiest person".to_owned(), &busiest_person, false)?;
+        line(
+            f,
+            format!("  no order waits, tries per claim {MEAN_TRIES} and at p99 {P99_TRIES}"),
+            &grouped(bounds.claims),
+            bounds.people.is_none(),
+        )?;
+        line(
+            f,
+            format!("  people on a number at the peak, mean: {people}"),
+            &grouped(routes.div_ceil(people)),
+            false,
+        )?;
+        line(
+            f,
+            format!("  people on a number at the peak, busiest: {people}"),
+            &bounds.people.map_or_else(|| "no more".to_owned(), grouped),
+            bounds.people.is_some(),
+        )
+    }
+
+    /// The sizes that were tried.
+    fn trials(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nshared pools that were tried")?;
-        writeln!(f, "{:>10}{:>14}{:>8}{:>8}{:>8}", "numbers", "tries, mean", "p50", "p99", "most")?;
+        writeln!(
+            f,
+            "{:>10}{:>14}{:>8}{:>8}{:>8}{:>10}",
+            "numbers", "tries, mean", "p50", "p99", "most", "people"
+        )?;
         for trial in &self.shared.trials {
             write!(f, "{:>10}", grouped(trial.size))?;
             match trial.result {
-                Ok(Tries { mean, p50, p99, most }) => {
-                    write!(f, "{mean:>14.3}{p50:>8}{p99:>8}{most:>8}")?;
+                Ok(Load { tries: Tries { mean, p50, p99, most }, people }) => {
+                    write!(f, "{mean:>14.3}{p50:>8}{p99:>8}{most:>8}{:>10}", grouped(people))?;
                 }
                 Err(waits) => write!(f, "    too few: an order waits at {}", waits.since)?,
             }
-            let found = trial.size == shared.numbers;
+            let found = trial.size == self.shared.replayed.numbers;
             writeln!(f, "{}", if found { "   <- needed" } else { "" })?;
         }
+        Ok(())
+    }
 
+    /// The settings of both pools.
+    fn settings(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nsettings, with a reserve that is not in the figures above: {}% exclusive, {}% shared",
+            "\nsettings, with a reserve that is not in the figures above: {}%; for claims on a shared \
+             pool {}%",
             SPARE * 100.0,
-            SPARE_SHARED * 100.0
+            SPARE_FOR_CLAIMS * 100.0
         )?;
         writeln!(f, "  exclusive: {}", self.settings)?;
         writeln!(
@@ -133,7 +187,7 @@ impl Display for Report<'_> {
         writeln!(
             f,
             "    max_numbers: {} held or cooling at the peak, and target_free",
-            grouped(exclusive.numbers)
+            grouped(self.exclusive.numbers)
         )?;
         match self.refilled {
             Ok(replayed) => writeln!(
@@ -144,6 +198,6 @@ impl Display for Report<'_> {
             )?,
             Err(waits) => writeln!(f, "    replayed: an order waits at {}", waits.since)?,
         }
-        writeln!(f, "  shared: {}", Settings::shared(shared.numbers))
+        writeln!(f, "  shared: {}", Settings::shared(&self.shared.bounds))
     }
 }

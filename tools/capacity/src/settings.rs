@@ -3,13 +3,13 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::figures::{real, whole};
+use crate::size::Bounds;
 
-/// The reserve of an exclusive pool, as a share of the numbers needed: a tenth, since days
-/// differ.
+/// The reserve, as a share of the numbers needed: a tenth, since days differ.
 pub(crate) const SPARE: f64 = 0.1;
-/// The reserve of a shared pool: a half, since numbers are drawn at random and a larger reserve
-/// is cheap.
-pub(crate) const SPARE_SHARED: f64 = 0.5;
+/// The reserve of a shared pool for claims: a half, since numbers are drawn at random and a
+/// larger reserve is cheap.
+pub(crate) const SPARE_FOR_CLAIMS: f64 = 0.5;
 
 /// The settings of a pool. Prints itself as the fields of the parameter `Pools`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,13 @@ impl Settings {
         Self { target_free, min_free: spare, max_numbers: needed + target_free }
     }
 
-    /// Of a shared pool that needs this many numbers.
-    pub(crate) fn shared(needed: u64) -> Self {
-        let target_free = needed + part(needed, SPARE_SHARED);
+    /// Of a shared pool: the larger of what claims need and what people need, each with its
+    /// own reserve.
+    pub(crate) fn shared(bounds: &Bounds) -> Self {
+        let for_claims = bounds.claims + part(bounds.claims, SPARE_FOR_CLAIMS);
+        let for_people = bounds.people.map_or(0, |needed| needed + part(needed, SPARE));
+        let target_free = for_claims.max(for_people);
+        let needed = bounds.people.unwrap_or(bounds.claims);
         Self { target_free, min_free: needed, max_numbers: target_free }
     }
 }
@@ -66,8 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_pool_has_half_as_many_numbers_again() {
-        let settings = Settings::shared(53);
-        assert_eq!(settings.to_string(), r#""target_free":80, "min_free":53, "max_numbers":80"#);
+    fn a_shared_pool_has_a_half_more_for_claims_and_a_tenth_more_for_people() {
+        for (people, expected) in [
+            (None, r#""target_free":80, "min_free":53, "max_numbers":80"#),
+            (Some(60), r#""target_free":80, "min_free":60, "max_numbers":80"#),
+            (Some(500), r#""target_free":550, "min_free":500, "max_numbers":550"#),
+        ] {
+            let bounds = Bounds { busiest_person: 21, claims: 53, people };
+            assert_eq!(Settings::shared(&bounds).to_string(), expected);
+        }
     }
 }

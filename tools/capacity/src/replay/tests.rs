@@ -4,6 +4,7 @@ use masking::Pools;
 
 use super::*;
 use crate::day::Day;
+use crate::size;
 
 /// An agent who carries one order after the other.
 const SUCCESSION: &str = "start,end,customer,agent\n\
@@ -164,4 +165,18 @@ fn a_refill_never_exceeds_max_numbers() {
     let trace = trace(SUCCESSION);
     let replayed = refilled(&trace, &pool("exclusive", 300), settings, 0, &ProgressBar::hidden());
     assert_eq!(replayed.unwrap().numbers, 3);
+}
+
+#[test]
+fn a_shared_pool_with_the_recommended_settings_is_never_dry() {
+    let bar = ProgressBar::hidden();
+    let (trace, pool) = (trace(THREE_AT_ONCE), pool("shared", 600));
+    for seed in SEEDS {
+        for people_per_number in [1, 100] {
+            let plan = size::find(&trace, &pool, 3, people_per_number, seed, &bar);
+            let settings = Settings::shared(&plan.bounds);
+            assert!(plan.replayed.usage.busiest_number <= people_per_number);
+            assert!(shared(&trace, &pool, settings.target_free, seed, &bar).is_ok());
+        }
+    }
 }
