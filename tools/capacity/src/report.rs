@@ -119,10 +119,10 @@ impl Report<'_> {
     fn bounds(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let bounds = self.shared.bounds;
         let routes = self.shared.replayed.usage.most_routes;
+        let people = grouped(self.people_per_number);
         let line = |f: &mut Formatter<'_>, name: String, numbers: &str, decides: bool| {
             writeln!(f, "{name:<60}{numbers:>14}{}", if decides { "   <- decides" } else { "" })
         };
-        let people = self.people_per_number;
         writeln!(f, "\nwhat bounds the shared pool: numbers, at least")?;
         let busiest_person = grouped(bounds.busiest_person);
         line(f, "  the routes of the busiest person".to_owned(), &busiest_person, false)?;
@@ -135,13 +135,13 @@ impl Report<'_> {
         line(
             f,
             format!("  people on a number at the peak, mean: {people}"),
-            &grouped(routes.div_ceil(people)),
+            &grouped(routes.div_ceil(self.people_per_number)),
             false,
         )?;
         line(
             f,
             format!("  people on a number at the peak, busiest: {people}"),
-            &bounds.people.map_or_else(|| "no more".to_owned(), grouped),
+            &bounds.people.map_or_else(|| "met".to_owned(), grouped),
             bounds.people.is_some(),
         )
     }
