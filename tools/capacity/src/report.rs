@@ -9,7 +9,7 @@ use crate::figures::{dollars, grouped, real};
 use crate::refill::BETWEEN_CHECKS;
 use crate::replay::{PoolDry, ReplayResult, person_of};
 use crate::settings::{SPARE, SPARE_FOR_CLAIMS, Settings};
-use crate::size::{Load, MEAN_TRIES, P99_TRIES, SizeSearch, Tries};
+use crate::size::{Bounds, Load, MEAN_TRIES, P99_TRIES, SizeSearch, Tries};
 use crate::trace::Trace;
 
 /// All results of a plan.
@@ -198,6 +198,7 @@ impl Report<'_> {
             )?,
             Err(waits) => writeln!(f, "    replayed: an order waits at {}", waits.since)?,
         }
-        writeln!(f, "  shared: {}", Settings::shared(&self.shared.bounds))
+        let Bounds { claims, people, .. } = self.shared.bounds;
+        writeln!(f, "  shared: {}", Settings::shared(claims, people))
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::figures::{real, whole};
-use crate::size::Bounds;
 
 /// The reserve, as a share of the numbers needed: a tenth, since days differ.
 pub(crate) const SPARE: f64 = 0.1;
@@ -31,14 +30,14 @@ impl Settings {
         Self { target_free, min_free: spare, max_numbers: needed + target_free }
     }
 
-    /// Of a shared pool: the larger of what claims need and what people need, each with its
-    /// own reserve.
-    pub(crate) fn shared(bounds: &Bounds) -> Self {
-        let for_claims = bounds.claims + part(bounds.claims, SPARE_FOR_CLAIMS);
-        let for_people = bounds.people.map_or(0, |needed| needed + part(needed, SPARE));
-        let target_free = for_claims.max(for_people);
-        let needed = bounds.people.unwrap_or(bounds.claims);
-        Self { target_free, min_free: needed, max_numbers: target_free }
+    /// Of a shared pool of which claims need `for_claims` numbers and people, if they need
+    /// more, `for_people`. Each has its own reserve.
+    pub(crate) fn shared(for_claims: u64, for_people: Option<u64>) -> Self {
+        let with_reserve = |needed, share| needed + part(needed, share);
+        let target_free = with_reserve(for_claims, SPARE_FOR_CLAIMS)
+            .max(for_people.map_or(0, |needed| with_reserve(needed, SPARE)));
+        let min_free = for_people.unwrap_or(for_claims);
+        Self { target_free, min_free, max_numbers: target_free }
     }
 }
 
@@ -76,8 +75,7 @@ mod tests {
             (Some(60), r#""target_free":80, "min_free":60, "max_numbers":80"#),
             (Some(500), r#""target_free":550, "min_free":500, "max_numbers":550"#),
         ] {
-            let bounds = Bounds { busiest_person: 21, claims: 53, people };
-            assert_eq!(Settings::shared(&bounds).to_string(), expected);
+            assert_eq!(Settings::shared(53, people).to_string(), expected);
         }
     }
 }

@@ -174,7 +174,7 @@ fn a_shared_pool_with_the_recommended_settings_is_never_dry() {
     for seed in SEEDS {
         for people_per_number in [1, 100] {
             let plan = size::find(&trace, &pool, 3, people_per_number, seed, &bar);
-            let settings = Settings::shared(&plan.bounds);
+            let settings = Settings::shared(plan.bounds.claims, plan.bounds.people);
             assert!(plan.replayed.usage.busiest_number <= people_per_number);
             assert!(shared(&trace, &pool, settings.target_free, seed, &bar).is_ok());
         }
