@@ -262,7 +262,7 @@ impl Pool {
         prefixes.is_empty() || prefixes.iter().any(|prefix| phone.begins_with(prefix))
     }
 
-    /// How many numbers to buy, when `usable` numbers are free now or within a cool-down,
+    /// How many numbers to buy, when `usable` numbers are free now or before the next check,
     /// and the provider's account holds `owned` numbers for the pool.
     pub fn shortfall(&self, usable: u64, owned: u64) -> u64 {
         let wanted = self.target_free.saturating_sub(usable);

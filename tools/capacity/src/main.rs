@@ -10,8 +10,10 @@ mod bill;
 mod chart;
 mod day;
 mod figures;
+mod refill;
 mod replay;
 mod report;
+mod settings;
 mod size;
 mod trace;
 mod units;
@@ -30,6 +32,7 @@ use crate::bill::Prices;
 use crate::chart::Line;
 use crate::day::Day;
 use crate::report::Report;
+use crate::settings::Settings;
 use crate::trace::Trace;
 
 const ABOUT: &str = "\
@@ -50,14 +53,18 @@ Without a trace, a day is made up from the parameters: orders come in a wave tha
 evening, each goes to any agent who can take one more, and most customers order once.
 
 Exclusive: the pool grows whenever no number is free; the figure is what it has in the end.
-Shared: the smallest pool found with which no order waits and claims take 1.2 tries on average and
-3 at p99. Numbers are drawn at random, so some more make a difference: see the sizes tried.
+The settings are for a refill, which checks every 15 minutes: target_free is what the busiest
+quarter of an hour takes, and a reserve. They are replayed too, from an empty pool.
+Shared: the smallest pool found with which no order waits, claims take 1.2 tries on average and 3
+at p99, and no number serves more than --people-per-number at once. The report says which of these
+decides. Numbers are drawn at random, so some more make a difference: see the sizes tried.
 Routes that count are live (until completion and grace) or cooling. Calls are not in the bill:
 each adds one read unit. Nor are storage, requests, functions and minutes.
 
 Examples:
     capacity --orders 100000 --agents 2000 --minutes 25 --at-once 5 --cooldown-seconds 7200
-    capacity orders.csv --cooldown-seconds 7200 --number-price 0.5 --chart orders.svg";
+    capacity orders.csv --cooldown-seconds 7200 --number-price 0.5 --chart orders.svg
+    capacity orders.csv --people-per-number 500     # an operator who allows 500 people on a number";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -92,6 +99,14 @@ struct Arguments {
     /// How long a completed order's routes still connect: the pool's `grace_seconds`
     #[arg(long, value_name = "SECONDS", default_value_t = 0, help_heading = POOL)]
     grace_seconds: u64,
+
+    // The most careful of what providers advise, which runs from a hundred to thousands. The
+    // report says what the pool would be without it.
+    /// People whom one number of a shared pool may serve at once, 10 or more: they have a
+    /// route on it that is live or cooling. The mean and the busiest number keep to it. Ask
+    /// your operator: carriers and spam labels go by it. With 100,000, it never decides
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = POOL, value_parser = people)]
+    people_per_number: u64,
 
     // Twilio's list price of a local number in the US, in 2026.
     /// A number, for a month
@@ -137,8 +152,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .with_style(ProgressStyle::with_template("{msg:28} {wide_bar} {percent:>3}% {elapsed}")?);
     bar.set_message("exclusive");
     let exclusive = replay::exclusive(&trace, &exclusive_pool, &bar);
+    bar.set_message("exclusive, refilled");
+    let settings = Settings::exclusive(exclusive.numbers, exclusive.turnover.of_busiest_quarter());
+    let refilled = &replay::refilled(&trace, &exclusive_pool, settings, 0, &bar);
     let least = exclusive.usage.most_of_busiest_caller();
-    let shared = size::find(&trace, &shared_pool, least, arguments.seed, &bar);
+    let shared =
+        size::find(&trace, &shared_pool, least, arguments.people_per_number, arguments.seed, &bar);
     bar.finish_and_clear();
 
     let prices = Prices {
@@ -147,7 +166,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         million_reads: arguments.read_price,
     };
     let (exclusive, shared) = (&exclusive, &shared);
-    let report = Report { trace: &trace, pool: &exclusive_pool, exclusive, shared, prices };
+    let report = Report {
+        trace: &trace,
+        pool: &exclusive_pool,
+        exclusive,
+        settings,
+        refilled,
+        shared,
+        people_per_number: arguments.people_per_number,
+        prices,
+    };
     let lines = [
         Line {
             name: "exclusive: numbers live or cooling",
@@ -218,6 +246,13 @@ impl Arguments {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|it| 0 < *it).ok_or_else(|| "must be 1 or more".to_owned())
+}
+
+// Numbers are drawn at random, so the busiest has some times as many people as the mean: with
+// a few people on a number, a shared pool takes about as many numbers as an exclusive one.
+fn people(text: &str) -> Result<u64, String> {
+    let people = text.parse().ok().filter(|it| 10 <= *it);
+    people.ok_or_else(|| "must be 10 or more; for fewer, take an exclusive pool".to_owned())
 }
 
 fn peak_factor(text: &str) -> Result<f64, String> {

@@ -14,6 +14,8 @@ use masking::{
 };
 use masking_memory::{NumberRow, Tables};
 
+use crate::refill::{BETWEEN_CHECKS, Refill, Turnover};
+use crate::settings::Settings;
 use crate::trace::{self, Trace};
 use crate::units;
 use crate::usage::Usage;
@@ -29,8 +31,8 @@ pub(crate) struct ReplayResult {
     pub(crate) most_live_orders: Option<(u64, Timestamp)>,
     /// The numbers and people in use.
     pub(crate) usage: Usage,
-    /// The most numbers in their cool-down at the same time.
-    pub(crate) most_cooling: u64,
+    /// When numbers of an exclusive pool were taken, and when they were free again.
+    pub(crate) turnover: Turnover,
     /// The most orders that one number served.
     pub(crate) most_orders_of_a_number: u64,
     /// Write units of claims, those of lost tries included.
@@ -65,8 +67,9 @@ pub(crate) struct PoolDry {
 
 /// The numbers of a pool, as the service finds them.
 enum Stock {
-    /// The index `available`, oldest first. The pool grows when no number is free.
-    Exclusive { available: BTreeSet<(Timestamp, Number)> },
+    /// The index `available`, oldest first. The pool grows when no number is free, or, if it
+    /// is refilled, by checks alone.
+    Exclusive { available: BTreeSet<(Timestamp, Number)>, refill: Option<Refill> },
     /// All numbers of the pool, drawn at random.
     Shared { numbers: Vec<Number>, rng: Rng },
 }
@@ -79,7 +82,6 @@ struct Replay<'a> {
     stock: Stock,
     orders_of_numbers: HashMap<Number, u64>,
     live_orders: u64,
-    live_numbers: u64,
     done: ReplayResult,
 }
 
@@ -88,8 +90,23 @@ const SAMPLES: u64 = 288;
 
 /// Replays a trace on an exclusive pool, which gets another number when none is free.
 pub(crate) fn exclusive(trace: &Trace, pool: &Pool, bar: &ProgressBar) -> ReplayResult {
-    let stock = Stock::Exclusive { available: BTreeSet::new() };
+    let stock = Stock::Exclusive { available: BTreeSet::new(), refill: None };
     Replay::new(trace, pool, stock).run(trace, bar).expect("a pool that grows is never dry")
+}
+
+/// Replays a trace on an exclusive pool that is empty at first and refilled as set, until it is
+/// dry for an order. The first check comes `ahead` seconds before the first order.
+pub(crate) fn refilled(
+    trace: &Trace,
+    pool: &Pool,
+    settings: Settings,
+    ahead: u64,
+    bar: &ProgressBar,
+) -> Result<ReplayResult, PoolDry> {
+    let next_check = Timestamp::from_seconds(first(trace).seconds().saturating_sub(ahead));
+    let refill = Some(Refill { settings, next_check });
+    let stock = Stock::Exclusive { available: BTreeSet::new(), refill };
+    Replay::new(trace, pool, stock).run(trace, bar)
 }
 
 /// Replays a trace on a shared pool of `size` numbers, until the pool is dry for an order.
@@ -116,6 +133,14 @@ fn made_up_number(number: u64) -> Number {
     format!("+888{number:09}").parse().expect("E.164")
 }
 
+/// Adds a number to a pool, free from `now` on.
+fn add_number(tables: &mut Tables, now: Timestamp) -> Number {
+    let number = made_up_number(tables.numbers.len() as u64 + 1);
+    let row = NumberRow { available_at: now, order_id: None, in_circulation: true };
+    tables.numbers.insert(number.clone(), row);
+    number
+}
+
 fn made_up_person(person: usize) -> (Phone, PhoneHash) {
     let phone = format!("+999{person:09}").parse().expect("E.164");
     (phone, PhoneHash::from_stored(person.to_string()))
@@ -140,7 +165,6 @@ impl<'a> Replay<'a> {
             stock,
             orders_of_numbers: HashMap::new(),
             live_orders: 0,
-            live_numbers: 0,
             done: ReplayResult::default(),
         }
     }
@@ -167,11 +191,12 @@ impl<'a> Replay<'a> {
                 next_sample = next_sample.after(step);
             }
             self.sweep(now);
+            self.refill(now);
             let order = &trace.orders[index];
             if is_start {
                 self.assign(index, order, now)?;
             } else {
-                self.complete(index, order, now);
+                self.complete(index, now);
             }
             if done % 1000 == 0 {
                 bar.set_position(done as u64);
@@ -189,6 +214,20 @@ impl<'a> Replay<'a> {
     fn sweep(&mut self, now: Timestamp) {
         while let Some(key) = self.done.usage.cooled(now) {
             self.tables.routes.remove(&key);
+        }
+    }
+
+    /// Does the checks that are due.
+    fn refill(&mut self, now: Timestamp) {
+        let Stock::Exclusive { available, refill: Some(refill) } = &mut self.stock else { return };
+        while refill.next_check <= now {
+            let check = refill.next_check;
+            refill.next_check = check.after(BETWEEN_CHECKS);
+            let usable = available.iter().take_while(|(at, _)| *at <= refill.next_check).count();
+            let owned = self.tables.numbers.len() as u64;
+            for _ in 0..refill.shortfall(usable as u64, owned) {
+                available.insert((check, add_number(&mut self.tables, check)));
+            }
         }
     }
 
@@ -256,13 +295,12 @@ impl<'a> Replay<'a> {
         }
         let holding = plan.order.holding(now);
         for held in holding.into_iter().flat_map(|it| &it.participants) {
-            self.live_numbers += 1;
             *self.orders_of_numbers.entry(held.number.clone()).or_default() += 1;
         }
         self.written(plan);
     }
 
-    fn complete(&mut self, index: usize, order: &trace::Order, now: Timestamp) {
+    fn complete(&mut self, index: usize, now: Timestamp) {
         let order_id = order_id(index);
         let request = OrderRequest::Close(Closed::Completed);
         let mut attempt = Attempt::new(&order_id, 2, &request, false);
@@ -279,13 +317,7 @@ impl<'a> Replay<'a> {
         self.tables.orders.remove(&order_id);
         self.done.units_to_complete += units::written(plan);
         self.live_orders -= 1;
-        self.live_numbers -= order.people.len() as u64;
         self.written(plan);
-        if let Stock::Exclusive { .. } = self.stock {
-            self.sweep(now);
-            let cooling = self.done.usage.numbers() - self.live_numbers;
-            self.done.most_cooling = self.done.most_cooling.max(cooling);
-        }
     }
 
     /// Updates the index and the usage. (A claimed number leaves the index until it is released,
@@ -293,10 +325,13 @@ impl<'a> Replay<'a> {
     fn written(&mut self, plan: &Plan) {
         for write in &plan.writes {
             self.done.usage.written(write);
-            if let (Stock::Exclusive { available }, Write::ReleaseNumber { number, available_at }) =
-                (&mut self.stock, write)
+            if let (
+                Stock::Exclusive { available, .. },
+                Write::ReleaseNumber { number, available_at },
+            ) = (&mut self.stock, write)
             {
                 available.insert((*available_at, number.clone()));
+                self.done.turnover.cooled.push(*available_at);
             }
         }
     }
@@ -304,7 +339,7 @@ impl<'a> Replay<'a> {
     /// Takes numbers to try, as `assign_numbers::Stock` does.
     fn take(&mut self, needed: &NumbersNeeded<'_>, now: Timestamp) -> Option<Vec<Number>> {
         match &mut self.stock {
-            Stock::Exclusive { available } => {
+            Stock::Exclusive { available, refill } => {
                 // A page of the index.
                 self.done.units_to_read += 1;
                 let free = available.iter().take_while(|(at, _)| *at <= now).take(needed.count());
@@ -312,12 +347,10 @@ impl<'a> Replay<'a> {
                 for key in &taken {
                     available.remove(key);
                 }
-                while taken.len() < needed.count() {
-                    let number = made_up_number(self.tables.numbers.len() as u64 + 1);
-                    let row = NumberRow { available_at: now, order_id: None, in_circulation: true };
-                    self.tables.numbers.insert(number.clone(), row);
-                    taken.push((now, number));
+                while refill.is_none() && taken.len() < needed.count() {
+                    taken.push((now, add_number(&mut self.tables, now)));
                 }
+                self.done.turnover.taken.extend(taken.iter().map(|_| now));
                 let taken: Vec<Number> = taken.into_iter().map(|(_, number)| number).collect();
                 needed.pick(&taken)
             }

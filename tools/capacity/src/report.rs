@@ -5,9 +5,11 @@ use std::fmt::{self, Display, Formatter};
 use masking::Pool;
 
 use crate::bill::{Bill, Prices};
-use crate::figures::{dollars, grouped, real, whole};
-use crate::replay::{ReplayResult, person_of};
-use crate::size::{SizeSearch, Tries};
+use crate::figures::{dollars, grouped, real};
+use crate::refill::BETWEEN_CHECKS;
+use crate::replay::{PoolDry, ReplayResult, person_of};
+use crate::settings::{SPARE, SPARE_FOR_CLAIMS, Settings};
+use crate::size::{Bounds, Load, MEAN_TRIES, P99_TRIES, SizeSearch, Tries};
 use crate::trace::Trace;
 
 /// All results of a plan.
@@ -19,8 +21,14 @@ pub(crate) struct Report<'a> {
     pub(crate) pool: &'a Pool,
     /// The replay on an exclusive pool.
     pub(crate) exclusive: &'a ReplayResult,
+    /// The settings of an exclusive pool that the plan recommends.
+    pub(crate) settings: Settings,
+    /// The replay on an exclusive pool that is refilled by these settings.
+    pub(crate) refilled: &'a Result<ReplayResult, PoolDry>,
     /// The replays on shared pools.
     pub(crate) shared: &'a SizeSearch,
+    /// The most people that one number of a shared pool may serve at once.
+    pub(crate) people_per_number: u64,
     pub(crate) prices: Prices,
 }
 
@@ -81,6 +89,9 @@ impl Display for Report<'_> {
         row(f, "busiest number: people who have it at once", &|it| {
             grouped(it.usage.busiest_number)
         })?;
+        row(f, "people on a number at the peak, mean", &|it| {
+            format!("{:.1}", real(it.usage.most_routes) / real(it.numbers))
+        })?;
         row(f, "write units per order, to assign", &|it| {
             format!("{:.2}", real(it.units_to_assign) / real(orders))
         })?;
@@ -97,49 +108,97 @@ impl Display for Report<'_> {
         row(f, "tables, a month", &|it| dollars(bill(it).tables))?;
         row(f, "together, a month", &|it| dollars(bill(it).total()))?;
 
-        writeln!(f, "\nshared pools that were tried")?;
-        writeln!(f, "{:>10}{:>14}{:>8}{:>8}{:>8}", "numbers", "tries, mean", "p50", "p99", "most")?;
-        for trial in &self.shared.trials {
-            write!(f, "{:>10}", grouped(trial.size))?;
-            match trial.result {
-                Ok(Tries { mean, p50, p99, most }) => {
-                    write!(f, "{mean:>14.3}{p50:>8}{p99:>8}{most:>8}")?;
-                }
-                Err(waits) => write!(f, "    too few: an order waits at {}", waits.since)?,
-            }
-            let found = trial.size == shared.numbers;
-            writeln!(f, "{}", if found { "   <- needed" } else { "" })?;
-        }
-
-        let spare = |needed: u64, part: f64| whole((real(needed) * part).ceil());
-        writeln!(
-            f,
-            "\nsettings, with a reserve that is not in the figures above: {}% exclusive, {}% shared",
-            SPARE * 100.0,
-            SPARE_SHARED * 100.0
-        )?;
-        let (needed, cooling) = (exclusive.numbers, exclusive.most_cooling);
-        writeln!(
-            f,
-            "  exclusive: \"target_free\":{}, \"min_free\":{}, \"max_numbers\":{}\n    \
-             (numbers that cool count as free for a refill: {} at most)",
-            cooling + spare(needed, SPARE),
-            spare(needed, SPARE),
-            needed + spare(needed, SPARE),
-            grouped(cooling),
-        )?;
-        let needed = shared.numbers;
-        writeln!(
-            f,
-            "  shared: \"target_free\":{0}, \"min_free\":{needed}, \"max_numbers\":{0}",
-            needed + spare(needed, SPARE_SHARED),
-        )
+        self.bounds(f)?;
+        self.trials(f)?;
+        self.settings(f)
     }
 }
 
-/// The reserve of an exclusive pool, as a share of the numbers needed: a tenth, since days
-/// differ.
-const SPARE: f64 = 0.1;
-/// The reserve of a shared pool: a half, since numbers are drawn at random and a larger reserve
-/// is cheap.
-const SPARE_SHARED: f64 = 0.5;
+impl Report<'_> {
+    /// What bounds the shared pool.
+    fn bounds(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let bounds = self.shared.bounds;
+        let routes = self.shared.replayed.usage.most_routes;
+        let people = grouped(self.people_per_number);
+        let line = |f: &mut Formatter<'_>, name: String, numbers: &str, decides: bool| {
+            writeln!(f, "{name:<60}{numbers:>14}{}", if decides { "   <- decides" } else { "" })
+        };
+        writeln!(f, "\nwhat bounds the shared pool: numbers, at least")?;
+        let busiest_person = grouped(bounds.busiest_person);
+        line(f, "  the routes of the busiest person".to_owned(), &busiest_person, false)?;
+        line(
+            f,
+            format!("  no order waits, tries per claim {MEAN_TRIES} and at p99 {P99_TRIES}"),
+            &grouped(bounds.claims),
+            bounds.people.is_none(),
+        )?;
+        line(
+            f,
+            format!("  people on a number at the peak, mean: {people}"),
+            &grouped(routes.div_ceil(self.people_per_number)),
+            false,
+        )?;
+        line(
+            f,
+            format!("  people on a number at the peak, busiest: {people}"),
+            &bounds.people.map_or_else(|| "met".to_owned(), grouped),
+            bounds.people.is_some(),
+        )
+    }
+
+    /// The sizes that were tried.
+    fn trials(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nshared pools that were tried")?;
+        writeln!(
+            f,
+            "{:>10}{:>14}{:>8}{:>8}{:>8}{:>10}",
+            "numbers", "tries, mean", "p50", "p99", "most", "people"
+        )?;
+        for trial in &self.shared.trials {
+            write!(f, "{:>10}", grouped(trial.size))?;
+            match trial.result {
+                Ok(Load { tries: Tries { mean, p50, p99, most }, people }) => {
+                    write!(f, "{mean:>14.3}{p50:>8}{p99:>8}{most:>8}{:>10}", grouped(people))?;
+                }
+                Err(waits) => write!(f, "    too few: an order waits at {}", waits.since)?,
+            }
+            let found = trial.size == self.shared.replayed.numbers;
+            writeln!(f, "{}", if found { "   <- needed" } else { "" })?;
+        }
+        Ok(())
+    }
+
+    /// The settings of both pools.
+    fn settings(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\nsettings, with a reserve that is not in the figures above: {}%; for claims on a shared \
+             pool {}%",
+            SPARE * 100.0,
+            SPARE_FOR_CLAIMS * 100.0
+        )?;
+        writeln!(f, "  exclusive: {}", self.settings)?;
+        writeln!(
+            f,
+            "    target_free: {} for the busiest quarter of an hour, and the reserve of {}",
+            grouped(self.settings.target_free - self.settings.min_free),
+            grouped(self.settings.min_free),
+        )?;
+        writeln!(
+            f,
+            "    max_numbers: {} held or cooling at the peak, and target_free",
+            grouped(self.exclusive.numbers)
+        )?;
+        match self.refilled {
+            Ok(replayed) => writeln!(
+                f,
+                "    replayed with a check every {} minutes: no order waits; the pool grows to {}",
+                BETWEEN_CHECKS / 60,
+                grouped(replayed.numbers)
+            )?,
+            Err(waits) => writeln!(f, "    replayed: an order waits at {}", waits.since)?,
+        }
+        let Bounds { claims, people, .. } = self.shared.bounds;
+        writeln!(f, "  shared: {}", Settings::shared(claims, people))
+    }
+}

@@ -12,7 +12,10 @@ pub(crate) struct Usage {
     callers: HashMap<PhoneHash, u64>,
     /// By the end of their cool-down, which is equally long for all.
     cooling: VecDeque<(Timestamp, Number, PhoneHash)>,
-    /// The most routes at once on one number.
+    routes: u64,
+    /// The most routes at once.
+    pub(crate) most_routes: u64,
+    /// The most routes at once on one number, each of another person.
     pub(crate) busiest_number: u64,
     /// The person with the most routes at once, and their number.
     pub(crate) busiest_caller: Option<(u64, PhoneHash)>,
@@ -23,6 +26,8 @@ impl Usage {
     pub(crate) fn written(&mut self, write: &Write) {
         match write {
             Write::OpenRoute { number, caller, .. } => {
+                self.routes += 1;
+                self.most_routes = self.most_routes.max(self.routes);
                 let on_number = self.numbers.entry(number.clone()).or_default();
                 *on_number += 1;
                 self.busiest_number = self.busiest_number.max(*on_number);
@@ -42,6 +47,7 @@ impl Usage {
     /// Removes and returns a route whose cool-down has ended, if there is one.
     pub(crate) fn cooled(&mut self, now: Timestamp) -> Option<(Number, PhoneHash)> {
         let (_, number, caller) = self.cooling.pop_front_if(|(at, _, _)| *at <= now)?;
+        self.routes -= 1;
         if let Some(routes) = self.numbers.get_mut(&number) {
             *routes -= 1;
             if *routes == 0 {

@@ -52,6 +52,12 @@ fn a_trace_is_planned_as_by_hand() {
     assert_eq!(row(&output, "numbers needed")[0], "6");
     assert_eq!(row(&output, "write units per order, to assign")[0], "14.00");
     assert_eq!(row(&output, "write units per order, to complete"), ["14.00", "6.00"]);
+    // Six numbers at the peak, a tenth of them in reserve. A check shortly before 10:35 counts
+    // the four numbers that cool, and the third order takes two others.
+    assert!(
+        printed.contains(r#"exclusive: "target_free":7, "min_free":1, "max_numbers":13"#),
+        "{printed}"
+    );
     // Three orders a day: 3 × 28 units × 30 days; $0.625 a million.
     assert_eq!(row(&output, "numbers, a month")[0], "$6.90");
     assert_eq!(row(&output, "together, a month")[0], "$6.90");
@@ -105,6 +111,11 @@ fn the_same_day_has_the_same_plan() {
     assert!(one.status.success(), "{}", text(&one.stderr));
     assert_eq!(text(&one.stdout), text(&other.stdout));
     assert_eq!(row(&one, "write units per order, to assign")[0], "14.00");
+    assert!(
+        text(&one.stdout).contains("replayed with a check every 15 minutes: no order waits"),
+        "{}",
+        text(&one.stdout)
+    );
 }
 
 #[test]
@@ -112,4 +123,31 @@ fn a_day_that_the_agents_cannot_carry_is_refused() {
     let output = capacity("refused", &["--agents", "10"]);
     assert!(!output.status.success());
     assert!(text(&output.stderr).starts_with("capacity: all agents are busy at 2026-01-01T00:"));
+}
+
+#[test]
+fn no_number_of_a_shared_pool_serves_more_people_than_it_may() {
+    let day = ["--orders", "2000", "--agents", "100", "--cooldown-seconds", "7200"];
+    let plan = |people: &str| {
+        let output = capacity(people, &[&day, &["--people-per-number", people][..]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let figure = |name| row(&output, name)[1].replace(',', "").parse::<f64>().expect(name);
+        let numbers = figure("numbers needed");
+        let mean = figure("people on a number at the peak, mean");
+        let busiest = figure("busiest number: people who have it at once");
+        let decides = text(&output.stdout).lines().find(|line| line.ends_with("<- decides"));
+        (numbers, mean, busiest, decides.expect("a bound decides").trim_start().to_owned())
+    };
+    let (claims, mean, busiest, decides) = plan("100000");
+    assert!(20.0 < busiest && mean <= busiest, "{mean} {busiest}");
+    assert!(decides.starts_with("no order waits"), "{decides}");
+
+    let (people, mean, busiest, decides) = plan("20");
+    assert!(mean <= busiest && busiest <= 20.0, "{mean} {busiest}");
+    assert!(claims < people, "{claims} {people}");
+    assert!(decides.starts_with("people on a number at the peak, busiest: 20"), "{decides}");
+
+    let refused = capacity("people", &["--people-per-number", "9"]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("must be 10 or more"), "{}", text(&refused.stderr));
 }
