@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use support::World;
 use support::alarms::{Metric, access_log, alarms, filters, resources, text};
+use support::functions::RENTAL_SECRET;
 use support::provider::{Call, FakeProvider, Fault};
 use support::world::{FIRST, assigned};
 
@@ -27,7 +28,7 @@ async fn world_that_rents() -> (World, FakeProvider) {
     }]);
     let world = World::with_pools(&pools);
     let provider = FakeProvider::start().await;
-    world.given_provider_secret(Some(&json!({"twilio": provider.twilio_part()})));
+    world.given_rental_secret(&json!({"twilio": provider.twilio_part()}));
     let numbers: Vec<String> = (0..9).map(|n| format!("+141555501{n:02}")).collect();
     provider.given_available(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
     (world, provider)
@@ -138,7 +139,7 @@ async fn a_secret_that_can_not_be_read_is_counted() {
     assert!(0 < counted("AssignSecretFilter", &world.log()));
 
     let (world, _) = world_that_rents().await;
-    world.given_provider_secret(None);
+    world.cloud.secrets.given(RENTAL_SECRET, None);
     check(&world, "us").await;
     assert!(0 < counted("RefillSecretFilter", &world.log()));
 }
