@@ -87,6 +87,8 @@ pub enum WithdrawnBy {
     Account,
 }
 
+/// How many shards are read at the same time: each read has a TLS connection of its own.
+const SHARDS_AT_ONCE: usize = 8;
 /// The most keys of one request. Source: DynamoDB API reference, `BatchGetItem`.
 const BATCH: usize = 100;
 const BATCH_READ: &str = "BatchGetItem on Numbers";
@@ -179,8 +181,13 @@ impl Numbers {
     ///
     /// DynamoDB refused the query of a shard or did not answer, or a row is malformed.
     pub async fn in_circulation(&self, pool: &Pool) -> Result<Vec<IndexedNumber>, StoreError> {
-        let shards = (0..pool.shards).map(|shard| self.in_shard(pool, shard));
-        Ok(try_join_all(shards).await?.into_iter().flatten().collect())
+        let shards: Vec<u64> = (0..pool.shards).collect();
+        let mut rows = Vec::new();
+        for shards in shards.chunks(SHARDS_AT_ONCE) {
+            let queries = shards.iter().map(|shard| self.in_shard(pool, *shard));
+            rows.extend(try_join_all(queries).await?.into_iter().flatten());
+        }
+        Ok(rows)
     }
 
     async fn in_shard(&self, pool: &Pool, shard: u64) -> Result<Vec<IndexedNumber>, StoreError> {
