@@ -310,8 +310,8 @@ impl State {
             if is_same || is_own(&old.tag) {
                 continue;
             }
-            // Between the question whether the account has a number and its order, somebody
-            // else may buy it. Nothing prevents that, and what follows is mended.
+            // Between the question whether the account has a number and the moment in which
+            // its order is carried out, somebody else may buy it. Nothing prevents that.
             let asked = self.asked.get(&(stack, old.number.clone()));
             if new.is_some() && asked.is_some_and(|asked| *asked <= old.since) {
                 *self

@@ -91,6 +91,10 @@ impl Account {
                 drop(stock);
                 if let Some(number) = number {
                     self.provider.given_owned(&number, HOTLINE);
+                    let now = self.now();
+                    if let Some(owned) = self.provider.stock().owned.last_mut() {
+                        owned.since = now;
+                    }
                     // Searches may offer it for a while.
                     self.provider.stock().for_sale.insert(0, number.clone());
                     if !self.provider.stock().resells {
