@@ -132,8 +132,8 @@ async fn purchases_whose_answers_and_listings_are_lost_never_exceed_max_numbers(
     let stage = Stage::with_pools(&["us"]).await;
     for _ in 0..20 {
         stage.provider.lose_next_sale(Fault::Status(500, 0));
-        stage.provider.fail_next(Call::Ask, Fault::NotYet);
-        stage.provider.fail_next(Call::Ask, Fault::NotYet);
+        stage.provider.fail_next(Call::Ask, Fault::Listed(vec![]));
+        stage.provider.fail_next(Call::Ask, Fault::Listed(vec![]));
         stage.check_of_an_account_that_looks_empty("us").await;
         assert!(stage.paid() <= 8, "{}", stage.paid());
         stage.seconds_pass(60);
@@ -188,7 +188,7 @@ async fn a_number_that_an_order_took_by_mistake_is_put_back_or_named_unclaimed()
     for n in 0..60 {
         stage.provider.given_owned(&format!("+141555501{n:02}"), "support hotline");
     }
-    stage.provider.fail_next(Call::Ask, Fault::NotYet);
+    stage.provider.fail_next(Call::Ask, Fault::Listed(vec![]));
     stage.check("us").await;
     let changed: Vec<_> =
         stage.provider.owned().into_iter().filter(|it| it.tag != "support hotline").collect();
@@ -309,6 +309,23 @@ async fn retired_numbers_rest_and_are_given_back_once() {
     stage.provider.given_owned(&held[0], TAG);
     stage.check("us").await;
     assert_eq!((stage.paid(), stage.free().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_retired_number_that_serves_something_else_by_now_is_not_given_back() {
+    let stage = Stage::with_pools(&["us"]).await;
+    stage.check("us").await;
+    let number = stage.free().await.remove(0);
+    let retire = json!({"type": "pool.retire", "pool": "us", "numbers": [number]});
+    stage.world.when_pool_told(&retire).await;
+    stage.seconds_pass(60);
+    // The listing is late: only the number's own answer has its new name.
+    let id = stage.provider.owned().into_iter().find(|it| it.number == number).unwrap().sid;
+    let listed = json!({"sid": id, "phone_number": number, "friendly_name": TAG});
+    stage.provider.fail_next(Call::List, Fault::Listed(vec![listed]));
+    stage.rename(&number, "support hotline");
+    stage.check("us").await;
+    assert_eq!(stage.tag_of(&number), "support hotline");
 }
 
 #[tokio::test]

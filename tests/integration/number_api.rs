@@ -393,7 +393,7 @@ async fn a_number_that_serves_something_else_is_not_mistaken_for_the_one_ordered
     for (provider, api) in each_provider().await {
         provider.given_owned(FIRST, "another");
         // What was asked before the order is out of date.
-        provider.fail_next(Call::Ask, Fault::NotYet);
+        provider.fail_next(Call::Ask, Fault::Listed(vec![]));
         provider.fail_next(Call::Buy, Fault::Status(500, 1));
         let taken = buy(&api, FIRST, soon()).await;
         assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
@@ -421,7 +421,7 @@ async fn an_order_of_a_number_that_the_account_had_before_is_not_a_purchase() {
         }
         provider.given_owned(FIRST, "another");
         provider.stock().owned[0].since = 1_795_420_800 - age;
-        provider.fail_next(Call::Ask, Fault::NotYet);
+        provider.fail_next(Call::Ask, Fault::Listed(vec![]));
         match buy(&twilio(&provider), FIRST, soon()).await {
             Ok(_) => assert!(is_purchase, "{age}"),
             Err(BuyError::HadBefore { provider_id }) => {

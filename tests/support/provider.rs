@@ -52,8 +52,8 @@ pub enum Fault {
     EmptyObject,
     /// The right answer, late.
     Late(Duration),
-    /// An empty list, as of before.
-    NotYet,
+    /// A list of these numbers, as of before.
+    Listed(Vec<Value>),
 }
 
 /// A number of the account, with the fields of its purchase.
@@ -339,9 +339,10 @@ async fn respond(fault: Option<Fault>) -> Option<Response> {
         }
         Fault::WebPage => Some(Html("<html>We will be back soon.</html>").into_response()),
         Fault::EmptyObject => Some(Json(json!({})).into_response()),
-        Fault::NotYet => Some(
-            Json(json!({ "incoming_phone_numbers": [], "next_page_uri": null })).into_response(),
-        ),
+        Fault::Listed(numbers) => {
+            let list = json!({ "incoming_phone_numbers": numbers, "next_page_uri": null });
+            Some(Json(list).into_response())
+        }
         Fault::Late(delay) => {
             tokio::time::sleep(delay).await;
             None

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::circulation::Circulation;
 use crate::handler::RefillPool;
+use crate::missing::has_it;
 use crate::reconcile::{Findings, Retired, numbers_to_read, reconcile};
 use crate::stop::Stop;
 use crate::{ledger, tag};
@@ -193,19 +194,22 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Gives a retired number back once nobody can use it any more. Its row stays, so that
-    /// a late listing does not bring it back.
+    /// Gives a retired number back once nobody can use it any more, and only if the account
+    /// still has it for this pool: by its own answer, since a listing may be late. Its row
+    /// stays, so that a late listing does not bring it back.
     pub(crate) async fn give_back(
         &mut self,
         api: &NumberApi,
         retired: &Retired,
     ) -> Result<(), Stop> {
+        let Owned { number, provider_id } = &retired.owned;
         let now = self.function.now();
-        if retired.has_rested(now)
-            && !self.function.routes.in_use(&retired.owned.number, now).await?
-        {
-            let id = &retired.owned.provider_id;
-            api.give_back(id, self.deadline).await.map_err(Stop::Provider)?;
+        if !retired.has_rested(now) || self.function.routes.in_use(number, now).await? {
+            return Ok(());
+        }
+        let answer = api.read(provider_id, self.deadline).await.map_err(Stop::Provider)?;
+        if has_it(answer.as_ref(), &self.tag) {
+            api.give_back(provider_id, self.deadline).await.map_err(Stop::Provider)?;
             self.done.given_back += 1;
         }
         Ok(())
