@@ -121,7 +121,7 @@ async fn only_what_the_account_withdrew_is_put_back_by_a_check() {
     let tables = Tables::new().await;
     let put_back = async || {
         let pool = tables.pool("a");
-        tables.numbers.put_back(pool, &number(), at(20)).await.unwrap()
+        tables.numbers.put_back(pool, &number(), "PN2", at(20)).await.unwrap()
     };
     assert_eq!(put_back().await, Change::NotSo, "it circulates");
     for (by, expected) in [
@@ -171,6 +171,10 @@ async fn another_pool_takes_a_number_over_only_when_it_is_withdrawn_and_has_rest
 #[tokio::test]
 async fn a_number_that_is_not_in_use_rests_for_a_minute_before_it_is_taken_over() {
     let tables = Tables::new().await;
+    tables.withdraw("a", WithdrawnBy::Retirement).await;
+    let pool = tables.pool("b");
+    let retired = tables.numbers.take_over(pool, &number(), None, at(65)).await.unwrap();
+    assert_eq!(retired, Change::NotSo, "it is to be given back");
     tables.withdraw("a", WithdrawnBy::Operator).await;
     for (now, change) in [(64, Change::NotSo), (65, Change::Done)] {
         let pool = tables.pool("b");

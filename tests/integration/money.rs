@@ -90,7 +90,7 @@ async fn listings_that_are_whole_and_wrong_withdraw_and_buy_nothing() {
     assert_eq!(stage.paid(), 5);
     let log = stage.world.log();
     assert!(log.contains("the account lacks too many numbers at once"), "{log}");
-    assert!(log.contains(r#""missing":5,"most":3"#), "{log}");
+    assert!(log.contains(r#""missing":5"#) && log.contains(r#""most":3"#), "{log}");
     stage.check("us").await;
     assert_eq!((stage.paid(), stage.free().await), (5, free));
 }
@@ -295,7 +295,7 @@ async fn retired_numbers_rest_and_are_given_back_once() {
     stage.seconds_pass(60);
     stage.provider.fail_next(Call::GiveBack, Fault::Status(500, 0));
     stage.check("us").await;
-    assert_eq!(stage.paid(), 5, "the provider was unwell");
+    assert_eq!(stage.paid(), 3, "two serve an order, and with one the provider was unwell");
     stage.check("us").await;
     assert_eq!(stage.paid(), 2, "two serve an order");
     let held: Vec<String> = stage.provider.owned().into_iter().map(|it| it.number).collect();

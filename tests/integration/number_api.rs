@@ -276,8 +276,12 @@ async fn twilio_is_asked_with_the_api_key_about_the_account() {
     let api = open(Provider::Twilio, &secret);
 
     api.owned(TAG, soon()).await.expect("a listing");
-    buy(&api, FIRST, soon()).await.expect("bought");
+    let bought = buy(&api, FIRST, soon()).await.expect("bought");
     assert_eq!(provider.orders(), [FIRST]);
+    let id = &bought.provider_id;
+    assert!(api.read(id, soon()).await.expect("an answer").is_some());
+    api.give_back(id, soon()).await.expect("given back");
+    assert!(provider.owned().is_empty());
 }
 
 #[tokio::test]
@@ -395,8 +399,8 @@ async fn a_number_that_serves_something_else_is_not_mistaken_for_the_one_ordered
         // What was asked before the order is out of date.
         provider.fail_next(Call::Ask, Fault::Listed(vec![]));
         provider.fail_next(Call::Buy, Fault::Status(500, 1));
-        let taken = buy(&api, FIRST, soon()).await;
-        assert!(matches!(taken, Err(BuyError::Taken)), "{taken:?}");
+        let unknown = buy(&api, FIRST, soon()).await;
+        assert!(matches!(unknown, Err(BuyError::Unconfirmed { .. })), "{unknown:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The routes table: reads the route of a call, and whether a number has any.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::Select;
 use lambda_support::AwsError;
 use masking::{Number, PhoneHash, Route, Timestamp};
 
@@ -59,6 +60,8 @@ impl Routes {
             .table_name(&self.table)
             .key_condition_expression("#number = :number")
             .filter_expression("reusable_at > :now")
+            // Its rights name these attributes, and that no others are asked for.
+            .select(Select::SpecificAttributes)
             .projection_expression("#number, caller, reusable_at")
             .expression_attribute_names("#number", "number")
             .expression_attribute_values(":number", string(number.as_str()))

@@ -181,7 +181,7 @@ impl Listing {
 }
 
 impl BuyError {
-    /// The API error behind it; `None` for a number that is taken.
+    /// The API error behind it; `None` for a number that somebody has already.
     pub fn cause(&self) -> Option<&ApiError> {
         match self {
             Self::Taken | Self::HadBefore { .. } => None,
@@ -307,8 +307,8 @@ async fn confirm<A: NumberApi>(
         Ok(Some(Entry { provider_id, tag: actual, ready: true, .. })) if actual == tag => {
             Ok(Owned { number: number.clone(), provider_id })
         }
-        // The account has the number under another tag.
-        Ok(Some(entry)) if entry.tag != tag => Err(BuyError::Taken),
+        // The account has the number under another tag: somebody else's, or its own form of
+        // this one. Only a listing can tell.
         Ok(_) => Err(BuyError::Unconfirmed { source, lookup: None }),
     }
 }

@@ -24,7 +24,7 @@ impl Check<'_> {
         let shortfall =
             shortfall(self.pool, &self.circulation, self.ledger.paid, self.function.now());
         if shortfall == 0 {
-            return Ok(());
+            return if self.is_short() { Err(Stop::MaxReached) } else { Ok(()) };
         }
         for candidate in self.candidates(api, others, shortfall).await? {
             let time_left = self.deadline.saturating_duration_since(Instant::now());
@@ -36,6 +36,12 @@ impl Check<'_> {
         }
         let short_of = shortfall - self.done.bought;
         if 0 < short_of { Err(Stop::SoldOut { short_of }) } else { Ok(()) }
+    }
+
+    /// Whether the pool could use more numbers than it may have.
+    fn is_short(&self) -> bool {
+        let now = self.function.now();
+        0 < shortfall(self.pool, &self.circulation, 0, now)
     }
 
     /// The numbers to try, in the order in which to try them.
@@ -57,7 +63,8 @@ impl Check<'_> {
 
     async fn order(&mut self, api: &NumberApi, candidate: &Number) -> Result<(), Stop> {
         let now = self.function.now();
-        let raised = ledger::before_order(self.ledger, self.pool.max_numbers, now);
+        let before = self.ledger;
+        let raised = ledger::before_order(before, self.pool.max_numbers, now);
         self.write(raised.ok_or(Stop::MaxReached)?).await?;
         let purpose = self.function.purpose(self.pool, &self.tag);
         match api.buy(candidate, &purpose, self.deadline).await {
@@ -70,13 +77,13 @@ impl Check<'_> {
                     Change::NotSo => self.return_to_owner(api, candidate, &owned.provider_id).await,
                 }
             }
-            Err(BuyError::Taken) => self.write(ledger::after_no_sale(self.ledger)).await,
+            Err(BuyError::Taken) => self.write(ledger::after_no_sale(self.ledger, before)).await,
             Err(BuyError::HadBefore { provider_id }) => {
-                self.write(ledger::after_no_sale(self.ledger)).await?;
+                self.write(ledger::after_no_sale(self.ledger, before)).await?;
                 self.return_to_owner(api, candidate, &provider_id).await
             }
             Err(error @ (BuyError::NotTaken(_) | BuyError::Refused(_))) => {
-                self.write(ledger::after_no_sale(self.ledger)).await?;
+                self.write(ledger::after_no_sale(self.ledger, before)).await?;
                 Err(Stop::Purchase(error))
             }
             Err(error @ BuyError::Unconfirmed { .. }) => Err(Stop::Purchase(error)),

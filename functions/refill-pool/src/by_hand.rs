@@ -39,7 +39,7 @@ impl RefillPool {
             "imported numbers"
         );
         if !of_another_pool.is_empty() {
-            let numbers = named(&of_another_pool);
+            let numbers = named(of_another_pool.iter().copied());
             tracing::warn!(pool = %pool.id, numbers, "numbers of another pool were not moved: withdraw them there, and import them again when their orders are over");
         }
         Ok(())
@@ -87,9 +87,12 @@ fn with<'a, T: PartialEq>(results: &[(&'a Number, T)], wanted: &T) -> Vec<&'a Nu
 
 /// The first of many numbers, for a log. They may be logged: they are our own numbers,
 /// and not phones of participants.
-fn named(numbers: &[&Number]) -> String {
-    let names: Vec<&str> = numbers.iter().take(NAMED).map(|number| number.as_str()).collect();
+pub(crate) fn named<'a>(
+    numbers: impl IntoIterator<Item = &'a Number, IntoIter: ExactSizeIterator>,
+) -> String {
+    let numbers = numbers.into_iter();
     let more = if NAMED < numbers.len() { " …" } else { "" };
+    let names: Vec<&str> = numbers.take(NAMED).map(Number::as_str).collect();
     format!("{}{more}", names.join(" "))
 }
 
@@ -101,7 +104,6 @@ mod tests {
     fn a_log_line_names_the_first_numbers_and_says_if_there_are_more() {
         let numbers: Vec<Number> =
             (10..=30).map(|n| format!("+6221500{n}").parse().unwrap()).collect();
-        let numbers: Vec<&Number> = numbers.iter().collect();
         assert_eq!(named(&numbers[..2]), "+622150010 +622150011");
         assert!(named(&numbers[..20]).ends_with(" +622150029"));
         assert!(named(&numbers).ends_with(" +622150029 …"));

@@ -5,15 +5,15 @@
 //! continued by the next. `reconcile.rs`, `missing.rs`, `ledger.rs` and `purchases.rs`
 //! decide what to do; this file, `closer.rs` and `buy.rs` do it.
 
-use masking::{Number, Pool, Provider, Timestamp};
-use masking_store::{Change, IndexedNumber, Ledger};
-use providers::{Listing, NumberApi, Owned, Purpose};
+use masking::{Pool, Provider, Timestamp};
+use masking_store::{Change, Ledger};
+use providers::{ApiError, Listing, NumberApi, Owned, Purpose};
 use tokio::time::Instant;
 
 use crate::circulation::Circulation;
 use crate::handler::RefillPool;
 use crate::missing::has_it;
-use crate::reconcile::{Findings, Retired, numbers_to_read, reconcile};
+use crate::reconcile::{Findings, Retired, Returned, numbers_to_read, reconcile};
 use crate::stop::Stop;
 use crate::{ledger, tag};
 
@@ -92,7 +92,8 @@ impl Check<'_> {
         let listing = api.owned(&self.tag, self.deadline).await.map_err(Stop::Provider)?;
         let rows = self.function.numbers.rows(&numbers_to_read(&indexed, &listing)).await?;
         let findings = reconcile(self.pool, rows, &listing, self.function.now());
-        self.settle(&listing, &findings).await?;
+        let certain = listing.is_complete() && findings.missing.is_empty();
+        self.settle(findings.held, certain).await?;
         self.reconcile(&api, findings, listing.numbers.len()).await?;
         let Listing { others, cut_short, .. } = listing;
         // Nothing is bought before the account was listed to its end, nor on a listing
@@ -104,11 +105,10 @@ impl Check<'_> {
         }
     }
 
-    /// Brings the ledger in line with the listing.
-    async fn settle(&mut self, listing: &Listing, findings: &Findings) -> Result<(), Stop> {
-        let certain = listing.is_complete() && findings.missing.is_empty();
+    /// Brings the ledger in line with a listing, by which the account holds `held` numbers.
+    pub(crate) async fn settle(&mut self, held: u64, certain: bool) -> Result<(), Stop> {
         let now = self.function.now();
-        let settled = ledger::after_listing(self.ledger, findings.held, certain, now);
+        let settled = ledger::after_listing(self.ledger, held, certain, now);
         if settled != self.ledger || self.ledger.revision == 0 {
             self.write(settled).await?;
         }
@@ -132,15 +132,13 @@ impl Check<'_> {
         self.circulation = circulation;
         if 0 < findings.of_other_pools {
             let numbers = findings.of_other_pools;
-            tracing::warn!(pool = %self.pool.id, numbers, "numbers under the pool's tag serve other pools: withdraw them there");
+            tracing::warn!(pool = %self.pool.id, numbers, "numbers under the pool's tag serve other pools: withdraw them there, and import them here");
         }
         for owned in &add {
-            if self.add(owned).await? == Change::Done {
-                self.done.added += 1;
-            }
+            self.adopt(owned).await?;
         }
-        for IndexedNumber { number, available_at } in put_back {
-            self.put_back(number, available_at).await?;
+        for Returned { owned, available_at } in put_back {
+            self.put_back(owned, available_at).await?;
         }
         for owned in &take_over {
             self.take_over(owned).await?;
@@ -150,7 +148,15 @@ impl Check<'_> {
         }
         // Whatever the account is believed to have and does not show is looked for.
         if !missing.is_empty() || u64::try_from(listed).unwrap_or(u64::MAX) < self.ledger.paid {
-            self.look_closer(api, missing).await?;
+            self.look_closer(api, missing, findings.held).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a number that the account has and the table lacks.
+    pub(crate) async fn adopt(&mut self, owned: &Owned) -> Result<(), Stop> {
+        if self.add(owned).await? == Change::Done {
+            self.done.added += 1;
         }
         Ok(())
     }
@@ -167,11 +173,13 @@ impl Check<'_> {
 
     pub(crate) async fn put_back(
         &mut self,
-        number: Number,
+        owned: Owned,
         available_at: Timestamp,
     ) -> Result<(), Stop> {
+        let Owned { number, provider_id } = owned;
         let now = self.function.now();
-        if self.function.numbers.put_back(self.pool, &number, now).await? == Change::Done {
+        let Self { function, pool, .. } = *self;
+        if function.numbers.put_back(pool, &number, &provider_id, now).await? == Change::Done {
             self.circulation.insert(number, available_at);
             self.done.put_back += 1;
         }
@@ -207,11 +215,31 @@ impl Check<'_> {
         if !retired.has_rested(now) || self.function.routes.in_use(number, now).await? {
             return Ok(());
         }
-        let answer = api.read(provider_id, self.deadline).await.map_err(Stop::Provider)?;
-        if has_it(answer.as_ref(), &self.tag) {
-            api.give_back(provider_id, self.deadline).await.map_err(Stop::Provider)?;
-            self.done.given_back += 1;
+        let answer = match api.read(provider_id, self.deadline).await {
+            Ok(answer) => answer,
+            Err(error) => return self.go_on_after(error),
+        };
+        if !has_it(answer.as_ref(), &self.tag) {
+            return Ok(());
         }
+        match api.give_back(provider_id, self.deadline).await {
+            Ok(()) => {
+                self.done.given_back += 1;
+                self.write(ledger::after_return(self.ledger)).await
+            }
+            Err(error) => self.go_on_after(error),
+        }
+    }
+
+    /// Logs that something failed with one number. The check goes on with the others,
+    /// unless the provider limits requests.
+    pub(crate) fn go_on_after(&self, error: ApiError) -> Result<(), Stop> {
+        let limits_requests = error.rate_limit().is_some();
+        let stop = Stop::Provider(error);
+        if limits_requests {
+            return Err(stop);
+        }
+        stop.log(self.pool);
         Ok(())
     }
 

@@ -1,13 +1,14 @@
 //! Looks closer at an account whose listing lacks numbers. Only here a check withdraws.
 
 use masking::Number;
-use masking_store::{PoolNumber, Withdrawn, WithdrawnBy};
-use providers::{NumberApi, Owned, Tagged};
+use masking_store::{Withdrawn, WithdrawnBy};
+use providers::{NumberApi, Tagged};
 
+use crate::by_hand::named;
 use crate::check::Check;
 use crate::handler::for_each;
 use crate::ledger;
-use crate::missing::{Suspicion, has_it, most_withdrawn, renamed, suspect};
+use crate::missing::{Suspicion, count_of, has_it, most_withdrawn, renamed, suspect};
 use crate::reconcile::{Missing, Retired};
 use crate::stop::Stop;
 
@@ -17,30 +18,37 @@ const WITHDREW: &str = "withdrew numbers that the account lacks";
 
 impl Check<'_> {
     /// Looks for numbers in the whole account that its listing under the tag lacks, and
-    /// withdraws those that it really lacks.
+    /// withdraws those that it really lacks. By that listing the account holds `held`.
     pub(crate) async fn look_closer(
         &mut self,
         api: &NumberApi,
         missing: Vec<Missing>,
+        held: u64,
     ) -> Result<(), Stop> {
         let account = api.everything(self.deadline).await.map_err(Stop::Provider)?;
         self.settle_renamed(api, &account).await?;
         let suspicion = suspect(missing, &account, &self.tag);
-        let Suspicion { unfounded, unclaimed, moved: mut lost, absent } = suspicion;
+        let Suspicion { unfounded, unclaimed, doubtful } = suspicion;
         if !unfounded.is_empty() {
             let numbers = unfounded.len();
             tracing::warn!(pool = %self.pool.id, numbers, "a listing lacked numbers that the account has");
         }
         for missing in &unclaimed {
             let purpose = self.function.purpose(self.pool, &self.tag);
-            let pointed = api.point(&missing.provider_id, &purpose, self.deadline).await;
-            pointed.map_err(Stop::Provider)?;
+            if let Err(error) = api.point(&missing.provider_id, &purpose, self.deadline).await {
+                self.go_on_after(error)?;
+            }
+        }
+        if doubtful.is_empty() {
+            return self.settle(held.max(count_of(&account, &self.tag)), true).await;
         }
         let most = most_withdrawn(self.circulation.len());
-        if most < lost.len() + absent.len() {
-            return Err(Stop::TooManyMissing { missing: lost.len() + absent.len(), most });
+        if most < doubtful.len() {
+            let missing = doubtful.into_iter().map(|missing| missing.number).collect();
+            return Err(Stop::TooManyMissing { missing, most });
         }
-        for missing in absent {
+        let mut lost = Vec::new();
+        for missing in doubtful {
             let answer = api.read(&missing.provider_id, self.deadline).await;
             if !has_it(answer.map_err(Stop::Provider)?.as_ref(), &self.tag) {
                 lost.push(missing);
@@ -60,30 +68,35 @@ impl Check<'_> {
             self.circulation.remove(number);
         }
         self.done.withdrawn = lost.len();
-        let (numbers, first) = (lost.len(), lost.first());
-        tracing::error!(pool = %pool.id, numbers, first = first.map(|it| it.as_str()), "{WITHDREW}");
+        let (count, numbers) = (lost.len(), named(lost.iter().copied()));
+        tracing::error!(pool = %pool.id, count, numbers, "{WITHDREW}");
         Ok(())
     }
 
-    /// Puts back and gives back numbers that the account has under the tag in another form,
-    /// which no listing under the tag shows.
+    /// Adds, puts back and gives back numbers that the account has under the tag in another
+    /// form, which no listing under the tag shows.
     async fn settle_renamed(&mut self, api: &NumberApi, account: &[Tagged]) -> Result<(), Stop> {
-        for row in self.function.numbers.rows(&renamed(account, &self.tag)).await? {
-            let PoolNumber { number, pool, available_at, provider_id, withdrawn, .. } = row;
-            let (Some(Withdrawn { by, at }), Some(provider_id)) = (withdrawn, provider_id) else {
+        let renamed = renamed(account, &self.tag);
+        let numbers: Vec<Number> = renamed.iter().map(|owned| owned.number.clone()).collect();
+        let rows = self.function.numbers.rows(&numbers).await?;
+        for owned in renamed {
+            let Some(row) = rows.iter().find(|row| row.number == owned.number) else {
+                self.adopt(&owned).await?;
                 continue;
             };
-            if pool != self.pool.id {
+            if row.pool != self.pool.id {
                 continue;
             }
-            match by {
-                WithdrawnBy::Account => self.put_back(number, available_at).await?,
-                WithdrawnBy::Retirement => {
-                    let owned = Owned { number, provider_id };
+            let available_at = row.available_at;
+            match row.withdrawn {
+                Some(Withdrawn { by: WithdrawnBy::Account, .. }) => {
+                    self.put_back(owned, available_at).await?;
+                }
+                Some(Withdrawn { by: WithdrawnBy::Retirement, at }) => {
                     let retired = Retired { owned, available_at, withdrawn_at: at };
                     self.give_back(api, &retired).await?;
                 }
-                WithdrawnBy::Operator => {}
+                Some(Withdrawn { by: WithdrawnBy::Operator, .. }) | None => {}
             }
         }
         Ok(())

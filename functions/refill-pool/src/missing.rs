@@ -4,8 +4,7 @@
 
 use std::collections::HashMap;
 
-use masking::Number;
-use providers::Tagged;
+use providers::{Owned, Tagged};
 
 use crate::reconcile::Missing;
 use crate::tag;
@@ -22,17 +21,25 @@ pub(crate) struct Suspicion {
     pub(crate) unfounded: Vec<Missing>,
     /// A purchase of somebody else took them by mistake, and said so: take them back.
     pub(crate) unclaimed: Vec<Missing>,
-    /// The account has them under another tag.
-    pub(crate) moved: Vec<Missing>,
-    /// The account lacks them: each is to be asked for by itself.
-    pub(crate) absent: Vec<Missing>,
+    /// The account lacks them, or has them under another tag: each is to be asked for by
+    /// itself.
+    pub(crate) doubtful: Vec<Missing>,
 }
 
 /// The numbers that the account has under the tag in another form. No listing under the
 /// tag shows them.
-pub(crate) fn renamed(account: &[Tagged], tag: &str) -> Vec<Number> {
+pub(crate) fn renamed(account: &[Tagged], tag: &str) -> Vec<Owned> {
     let renamed = account.iter().filter(|it| it.tag != tag && tag::same(&it.tag, tag));
-    renamed.filter_map(|it| it.number.clone()).collect()
+    let owned = |it: &Tagged| {
+        Some(Owned { number: it.number.clone()?, provider_id: it.provider_id.clone() })
+    };
+    renamed.filter_map(owned).collect()
+}
+
+/// How many numbers the account has under the tag, in whatever form.
+pub(crate) fn count_of(account: &[Tagged], tag: &str) -> u64 {
+    let count = account.iter().filter(|it| tag::same(&it.tag, tag)).count();
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Compares missing numbers with the whole account.
@@ -45,8 +52,7 @@ pub(crate) fn suspect(missing: Vec<Missing>, account: &[Tagged], tag: &str) -> S
         match found.map(|actual| place(actual, tag)) {
             Some(Place::Here) => suspicion.unfounded.push(missing),
             Some(Place::Nowhere) => suspicion.unclaimed.push(missing),
-            Some(Place::Elsewhere) => suspicion.moved.push(missing),
-            None => suspicion.absent.push(missing),
+            Some(Place::Elsewhere) | None => suspicion.doubtful.push(missing),
         }
     }
     suspicion
@@ -72,7 +78,7 @@ enum Place {
 fn place(actual: &str, tag: &str) -> Place {
     if tag::same(actual, tag) {
         Place::Here
-    } else if actual == tag::UNCLAIMED {
+    } else if actual.eq_ignore_ascii_case(tag::UNCLAIMED) {
         Place::Nowhere
     } else {
         Place::Elsewhere
@@ -95,18 +101,18 @@ mod tests {
     fn the_whole_account_says_where_a_missing_number_is() {
         let account = [
             tagged("PN1", "masking/us"),
-            tagged("PN2", "MASKING-US"),
+            tagged("PN2", "MASKINGUS"),
             tagged("PN3", "masking/eu"),
-            tagged("PN4", "unclaimed"),
+            tagged("PN4", "UNCLAIMED"),
         ];
+        assert_eq!(count_of(&account, "masking/us"), 2);
         let all = ["PN1", "PN2", "PN3", "PN4", "PN5"].map(missing).to_vec();
         assert_eq!(
             suspect(all, &account, "masking/us"),
             Suspicion {
                 unfounded: vec![missing("PN1"), missing("PN2")],
                 unclaimed: vec![missing("PN4")],
-                moved: vec![missing("PN3")],
-                absent: vec![missing("PN5")],
+                doubtful: vec![missing("PN3"), missing("PN5")],
             }
         );
     }
@@ -115,7 +121,7 @@ mod tests {
     fn a_number_is_gone_if_its_own_answer_has_another_tag_or_none() {
         for (answer, has) in [
             (Some(tagged("PN1", "masking/us")), true),
-            (Some(tagged("PN1", "Masking us")), true),
+            (Some(tagged("PN1", "maskingus")), true),
             (Some(tagged("PN1", "masking/eu")), false),
             (None, false),
         ] {

@@ -22,7 +22,7 @@ pub(crate) struct Findings {
     /// Numbers that the account has and the table lacks.
     pub(crate) add: Vec<Owned>,
     /// Numbers that an earlier listing lacked and this one has.
-    pub(crate) put_back: Vec<IndexedNumber>,
+    pub(crate) put_back: Vec<Returned>,
     /// Numbers that the account has for this pool now, and had for another one before.
     pub(crate) take_over: Vec<Owned>,
     /// Numbers that an operator retired: to be given back once they have rested.
@@ -40,6 +40,13 @@ pub(crate) struct Findings {
 pub(crate) struct Missing {
     pub(crate) number: Number,
     pub(crate) provider_id: String,
+}
+
+/// A number that the account has again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    pub(crate) owned: Owned,
+    pub(crate) available_at: Timestamp,
 }
 
 /// A number that is to be given back.
@@ -83,13 +90,6 @@ pub(crate) fn reconcile(
             (Some(listed), Some(Withdrawn { by: WithdrawnBy::Account, .. })) if !is_ours => {
                 findings.take_over.push(listed.clone());
             }
-            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Retirement, at })) => {
-                findings.give_back.push(Retired {
-                    owned: listed.clone(),
-                    available_at: row.available_at,
-                    withdrawn_at: at,
-                });
-            }
             (Some(_), _) if !is_ours => findings.of_other_pools += 1,
             (None, _) if !is_ours => {}
             (_, None) => {
@@ -99,9 +99,16 @@ pub(crate) fn reconcile(
                 }
                 findings.circulation.insert(row.number, row.available_at);
             }
-            (Some(_), Some(Withdrawn { by: WithdrawnBy::Account, .. })) => {
-                let PoolNumber { number, available_at, .. } = row;
-                findings.put_back.push(IndexedNumber { number, available_at });
+            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Account, .. })) => {
+                let available_at = row.available_at;
+                findings.put_back.push(Returned { owned: listed.clone(), available_at });
+            }
+            (Some(listed), Some(Withdrawn { by: WithdrawnBy::Retirement, at })) => {
+                findings.give_back.push(Retired {
+                    owned: listed.clone(),
+                    available_at: row.available_at,
+                    withdrawn_at: at,
+                });
             }
             (Some(_), Some(Withdrawn { by: WithdrawnBy::Operator, .. })) | (None, Some(_)) => {}
         }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use lambda_support::Chain;
-use masking::Pool;
+use masking::{Number, Pool};
 use masking_store::StoreError;
 use providers::{ApiError, BuyError};
 use tracing::field::display;
+
+use crate::by_hand::named;
 
 /// The log message of a check that somebody should look at. The template's
 /// `CheckStoppedFilter` matches it.
@@ -21,7 +23,7 @@ pub(crate) enum Stop {
     NoCountry,
     /// The account lacks more numbers than a check may withdraw.
     TooManyMissing {
-        missing: usize,
+        missing: Vec<Number>,
         most: usize,
     },
     /// The pool has as many numbers as it may have, and needs more.
@@ -84,10 +86,11 @@ impl Stop {
             Self::TooManyMissing { missing, most } => {
                 let why =
                     "the account lacks too many numbers at once: nothing is withdrawn or bought";
-                tracing::error!(%pool, why, missing, most, "{STOPPED}");
+                let (count, numbers) = (missing.len(), named(missing));
+                tracing::error!(%pool, why, missing = count, numbers, most, "{STOPPED}");
             }
             Self::MaxReached => {
-                tracing::error!(%pool, why = "the pool has its max_numbers, and needs more", "{STOPPED}");
+                tracing::warn!(%pool, "the pool has its max_numbers, and could use more");
             }
             Self::SoldOut { short_of } => {
                 tracing::error!(%pool, why = "the provider has too few numbers for sale", short_of, "{STOPPED}");

@@ -68,7 +68,8 @@ impl Numbers {
         change(update.send().await)
     }
 
-    /// Puts a number back that its pool's account lacked for a while, and has again.
+    /// Puts a number back that its pool's account lacked for a while, and has again, perhaps
+    /// under another id.
     ///
     /// # Errors
     ///
@@ -77,12 +78,15 @@ impl Numbers {
         &self,
         pool: &Pool,
         number: &Number,
+        provider_id: &str,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let update = self
             .arrival(pool, number, now)
+            .expression_attribute_values(":provider_id", string(provider_id))
             .update_expression(
-                "SET pool_shard = :shard, added_at = :now REMOVE withdrawn_by, withdrawn_at",
+                "SET pool_shard = :shard, added_at = :now, provider_id = :provider_id \
+                 REMOVE withdrawn_by, withdrawn_at",
             )
             .condition_expression("#pool = :pool AND withdrawn_by = :account")
             .expression_attribute_values(":account", string(WithdrawnBy::Account.as_str()));
@@ -124,8 +128,9 @@ impl Numbers {
         })
     }
 
-    /// Takes a number over from another pool, where it is withdrawn and has rested. That
-    /// no route on it is in use is for the caller to know: [`Routes::in_use`]. Without a
+    /// Takes a number over from another pool, where it is withdrawn and has rested. A number
+    /// that is retired there is not taken: its pool may give it back at any moment. That no
+    /// route on it is in use is for the caller to know: [`Routes::in_use`]. Without a
     /// `provider_id` it counts as rented by hand.
     ///
     /// [`Routes::in_use`]: crate::Routes::in_use
@@ -145,7 +150,8 @@ impl Numbers {
             .arrival(pool, number, now)
             .expression_attribute_names("#provider", "provider")
             .expression_attribute_values(":provider", string(provider.as_str()))
-            .expression_attribute_values(":rested", moment(rested_since(now)));
+            .expression_attribute_values(":rested", moment(rested_since(now)))
+            .expression_attribute_values(":retirement", string(WithdrawnBy::Retirement.as_str()));
         let update = match provider_id {
             Some(provider_id) => update
                 .expression_attribute_values(":provider_id", string(provider_id))
@@ -160,7 +166,8 @@ impl Numbers {
         };
         let update = update.condition_expression(
             "#pool <> :pool AND attribute_not_exists(pool_shard) AND available_at <= :now \
-             AND (attribute_not_exists(withdrawn_at) OR withdrawn_at <= :rested)",
+             AND (attribute_not_exists(withdrawn_at) OR withdrawn_at <= :rested) \
+             AND (attribute_not_exists(withdrawn_by) OR withdrawn_by <> :retirement)",
         );
         change(update.send().await)
     }

@@ -20,6 +20,11 @@ pub struct Ledger {
     pub paid: u64,
     /// When a number was last ordered, or found to be lost.
     pub changed_at: Timestamp,
+    /// The most numbers that complete listings showed since `seen_since`.
+    pub most_seen: u64,
+    /// Since when complete listings show fewer numbers than `paid`. The beginning of time
+    /// while they do not.
+    pub seen_since: Timestamp,
     /// Until then the provider asked to be left alone.
     pub paused_until: Timestamp,
 }
@@ -29,6 +34,8 @@ struct LedgerItem {
     revision: u64,
     paid: u64,
     changed_at: u64,
+    most_seen: u64,
+    seen_since: u64,
     paused_until: u64,
 }
 
@@ -55,6 +62,8 @@ impl Numbers {
             revision: item.revision,
             paid: item.paid,
             changed_at: Timestamp::from_seconds(item.changed_at),
+            most_seen: item.most_seen,
+            seen_since: Timestamp::from_seconds(item.seen_since),
             paused_until: Timestamp::from_seconds(item.paused_until),
         })
     }
@@ -78,11 +87,13 @@ impl Numbers {
             .key("number", string(key(pool)))
             .update_expression(
                 "SET revision = :next, paid = :paid, changed_at = :changed_at, \
-                 paused_until = :paused_until",
+                 most_seen = :most_seen, seen_since = :seen_since, paused_until = :paused_until",
             )
             .expression_attribute_values(":next", number(next.revision))
             .expression_attribute_values(":paid", number(next.paid))
             .expression_attribute_values(":changed_at", moment(next.changed_at))
+            .expression_attribute_values(":most_seen", number(next.most_seen))
+            .expression_attribute_values(":seen_since", moment(next.seen_since))
             .expression_attribute_values(":paused_until", moment(next.paused_until));
         let update = if ledger.revision == 0 {
             update.condition_expression("attribute_not_exists(revision)")

@@ -98,8 +98,8 @@ impl Api {
 
     fn one(&self, sid: &str) -> Url {
         let file = format!("{sid}.json");
-        self.http
-            .url(&["2010-04-01", "Accounts", &self.http.user, "IncomingPhoneNumbers", &file], &[])
+        let path = ["2010-04-01", "Accounts", &self.account_sid, "IncomingPhoneNumbers", &file];
+        self.http.url(&path, &[])
     }
 
     /// Reads a list page by page. Fails only if the first page can't be read.

@@ -1,7 +1,7 @@
 //! The account of the simulation: a stateful stand-in of the provider, behind a layer that
 //! shows it wrong, loses requests and answers, and sells late.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -41,8 +41,8 @@ struct State {
     past: VecDeque<(u64, Vec<OwnedNumber>)>,
     /// When each stack last asked for a number, and was told that it is not there.
     asked: HashMap<(usize, String), u64>,
-    /// How many numbers people put under each tag by hand.
-    by_hand: HashMap<String, usize>,
+    /// The ids of the numbers that people put under each tag by hand.
+    by_hand: HashMap<String, HashSet<String>>,
     counted: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, u64>,
     requests: u64,
@@ -146,8 +146,8 @@ impl Account {
         format!("{tally:?}")
     }
 
-    pub(super) fn count_by_hand(&self, tag: &str) {
-        *self.state().by_hand.entry(letters(tag)).or_default() += 1;
+    pub(super) fn moved_by_hand(&self, sid: &str, tag: &str) {
+        self.state().by_hand.entry(letters(tag)).or_default().insert(sid.to_owned());
     }
 
     pub(super) fn report(&self) -> Report {
@@ -324,8 +324,12 @@ impl State {
         }
         for place in PLACES {
             let tag = letters(&place.tag());
-            let paid = after.iter().filter(|owned| letters(&owned.tag) == tag).count();
-            let most = MOST + self.by_hand.get(&tag).copied().unwrap_or_default();
+            let of_the_pool: Vec<_> =
+                after.iter().filter(|owned| letters(&owned.tag) == tag).collect();
+            let by_hand = self.by_hand.get(&tag);
+            let by_hand =
+                of_the_pool.iter().filter(|it| by_hand.is_some_and(|ids| ids.contains(&it.sid)));
+            let (paid, most) = (of_the_pool.len(), MOST + by_hand.count());
             if most < paid {
                 self.violations.push(format!("{place:?} has {paid} numbers of at most {most}"));
             }

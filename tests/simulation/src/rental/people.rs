@@ -77,7 +77,7 @@ impl Account {
                     && let Some(sid) = rng.choice(of(from))
                 {
                     rename(&sid, &PLACES[to].tag());
-                    self.count_by_hand(&PLACES[to].tag());
+                    self.moved_by_hand(&sid, &PLACES[to].tag());
                 }
             }
             Deed::Reuse(place) => {

@@ -63,7 +63,10 @@ impl Rental {
                 let of_the_pool = word(row, "pool") == PLACES[place].pool;
                 // An operator may import a number into another pool than the account says.
                 let by_hand = word(row, "provider") == "manual";
-                usable && (of_the_pool || by_hand) || word(row, "withdrawn_by") == "operator"
+                let by = word(row, "withdrawn_by");
+                // A pool gives back what it retired only while the account says that it is its own.
+                let by_operator = by == "operator" || by == "retirement" && !of_the_pool;
+                usable && (of_the_pool || by_hand) || by_operator
             });
             if !is_right {
                 let row = row(&owned.number);

@@ -76,8 +76,6 @@ impl Schedule {
     pub(super) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let provider = if rng.bool() { "twilio" } else { "exotel" };
-        // An account that stores tags in another form can't be searched for what a lost
-        // answer bought, so its other faults are left out.
         let renames = provider == "twilio" && rng.u32(0..10) == 0;
         let fault_rate = *rng.choice(&[0, 50, 150, 300]).expect("a choice");
         Self {
@@ -85,10 +83,10 @@ impl Schedule {
             resells: provider == "twilio" && rng.bool(),
             renames,
             page_size: *rng.choice(&[2, 50]).expect("a choice"),
-            fault_rate: if renames { 0 } else { fault_rate },
+            fault_rate,
             ops: (0..OPS)
                 .map(|_| {
-                    let kind = kind(&mut rng, renames, fault_rate);
+                    let kind = kind(&mut rng, fault_rate);
                     Op { seed: rng.u64(..), kind }
                 })
                 .collect(),
@@ -104,7 +102,7 @@ impl Schedule {
     }
 }
 
-fn kind(rng: &mut Rng, renames: bool, fault_rate: u32) -> Kind {
+fn kind(rng: &mut Rng, fault_rate: u32) -> Kind {
     let place = rng.usize(0..PLACES.len());
     let other = rng.usize(0..PLACES.len());
     match rng.u32(0..100) {
@@ -112,7 +110,7 @@ fn kind(rng: &mut Rng, renames: bool, fault_rate: u32) -> Kind {
             let mut places: Vec<usize> = (0..PLACES.len()).collect();
             rng.shuffle(&mut places);
             places.truncate(rng.usize(1..=PLACES.len()));
-            let dies = !renames && rng.u32(0..1000) < fault_rate;
+            let dies = rng.u32(0..1000) < fault_rate;
             Kind::Check { places, dies_after: dies.then(|| rng.u32(1..40)) }
         }
         45..65 => {
@@ -123,7 +121,7 @@ fn kind(rng: &mut Rng, renames: bool, fault_rate: u32) -> Kind {
             let kind = ["pool.withdraw", "pool.retire", "pool.import"];
             Kind::Tell { kind: rng.choice(kind).expect("a choice"), place, of: other }
         }
-        80..90 if !renames => Kind::ByHand(match rng.u32(0..4) {
+        80..90 => Kind::ByHand(match rng.u32(0..4) {
             0 => Deed::GiveBack(place),
             1 => Deed::Rename { from: place, to: other },
             2 => Deed::Reuse(place),
