@@ -29,7 +29,7 @@ impl HttpConnector for Busy {
             "{}"
         };
         let body = format!(
-            r#"{{"Responses":{{"numbers":[{{"number":{{"S":"+622150001"}},"available_at":{{"N":"1"}}}}]}},
+            r#"{{"Responses":{{"numbers":[{{"number":{{"S":"+622150001"}},"pool":{{"S":"a"}},"available_at":{{"N":"1"}}}}]}},
                 "UnprocessedKeys":{rest}}}"#
         );
         let status = StatusCode::try_from(200).unwrap();
