@@ -15,6 +15,7 @@ use resolve_call::ResolveCall;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::alarms::resources;
 use crate::cloud::Cloud;
 use crate::events::Queue;
 use crate::wire::Clients;
@@ -83,6 +84,15 @@ pub fn service_secret() -> Value {
 static NETWORK: LazyLock<Transport> =
     LazyLock::new(|| Transport::network().expect("an HTTP client"));
 
+/// The names of the variables that the template gives to a function.
+fn given_by_the_template(function: &str) -> BTreeSet<&'static str> {
+    let mut functions = resources("AWS::Serverless::Function");
+    let (_, resource) = functions.find(|(name, _)| *name == function).expect("a function");
+    let variables = &resource["Properties"]["Environment"]["Variables"];
+    let variables = variables.as_hash().expect("it has variables");
+    variables.keys().filter_map(|name| name.as_str()).collect()
+}
+
 #[derive(Debug)]
 pub struct Functions {
     assign: AssignNumbers,
@@ -116,18 +126,24 @@ impl Functions {
         more: &[(&'static str, &str)],
     ) -> Self {
         let Clients { dynamodb, sqs, secrets } = clients.clone();
-        let of = |queue| {
+        let of = |function, queue| {
             let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
             let variables: Vec<_> = more.chain(variables(queue, pools)).collect();
+            // A function gets nothing that the template does not give it.
+            let given = given_by_the_template(function);
             move |name: &str| {
                 let variable = variables.iter().find(|variable| variable.0 == name);
-                variable.map(|variable| variable.1.clone())
+                variable.filter(|_| given.contains(name)).map(|variable| variable.1.clone())
             }
         };
-        let assign = assign_numbers::Settings::read(of(Queue::Assign)).expect("all settings");
-        let release = release_numbers::Settings::read(of(Queue::Release)).expect("all settings");
-        let refill = refill_pool::Settings::read(of(Queue::Refill)).expect("all settings");
-        let resolve = resolve_call::Settings::read(of(Queue::Assign)).expect("all settings");
+        let assign = assign_numbers::Settings::read(of("AssignNumbers", Queue::Assign))
+            .expect("all settings");
+        let release = release_numbers::Settings::read(of("ReleaseNumbers", Queue::Release))
+            .expect("all settings");
+        let refill =
+            refill_pool::Settings::read(of("RefillPool", Queue::Refill)).expect("all settings");
+        let resolve =
+            resolve_call::Settings::read(of("ResolveCall", Queue::Assign)).expect("all settings");
         Self {
             assign: AssignNumbers::new(
                 assign,
