@@ -43,10 +43,18 @@ impl Wait {
         [(SINCE, self.since.to_string()), (DELAYS, delays.to_string())]
     }
 
-    /// The next delay in seconds: 5, then 10, then 15 each time. What the message waits for
-    /// often comes within seconds, and is never left unused for more than a quarter of a
-    /// minute.
+    /// The next delay in seconds, the longest or up to a third shorter. Messages that began
+    /// to wait together would otherwise come back together: most of them find nothing then,
+    /// and what comes free a second later lies idle until all of them come again.
     pub(super) fn next_delay(self) -> i32 {
+        let longest = self.longest_delay();
+        fastrand::i32(longest * 2 / 3..=longest)
+    }
+
+    /// The longest that the next delay may be, in seconds: 5, then 10, then 15 each time.
+    /// What the message waits for often comes within seconds, and is never left unused for
+    /// more than a quarter of a minute.
+    fn longest_delay(self) -> i32 {
         match self.delays {
             0 => 5,
             1 => 10,
@@ -57,6 +65,8 @@ impl Wait {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use aws_lambda_events::sqs::SqsMessageAttribute;
 
     use super::*;
@@ -72,11 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_waits_for_five_seconds_then_ten_then_fifteen_each_time() {
+    fn a_message_waits_for_five_seconds_then_ten_then_fifteen_each_time_or_a_third_less() {
         let mut wait = Wait::beginning_at(1000);
         let mut delays = Vec::new();
         for _ in 0..5 {
-            delays.push(wait.next_delay());
+            let longest = wait.longest_delay();
+            delays.push(longest);
+            let drawn: BTreeSet<i32> = (0..300).map(|_| wait.next_delay()).collect();
+            assert_eq!(drawn, (longest * 2 / 3..=longest).collect());
             let attributes = wait.attributes();
             let attributes = attributes.each_ref().map(|(name, value)| (*name, value.as_str()));
             wait = Wait::read(&message(&attributes), 2000).unwrap();
@@ -96,7 +109,7 @@ mod tests {
         assert_eq!(wait, Some(Wait { since: 2000, delays: 0 }), "not longer than from now on");
         for delays in [&[(SINCE, "1000")][..], &[(SINCE, "1000"), (DELAYS, "-1")]] {
             let wait = Wait::read(&message(delays), 2000).unwrap();
-            assert_eq!((wait.since, wait.next_delay()), (1000, 15), "{delays:?}");
+            assert_eq!((wait.since, wait.longest_delay()), (1000, 15), "{delays:?}");
         }
     }
 }
