@@ -39,7 +39,7 @@ def build():
         stamp.unlink(missing_ok=True)
         log.unlink(missing_ok=True)
         run_to_log(
-            "building the functions as they are deployed (about 8 minutes on 2 cores, once)",
+            "building the functions as they are deployed (about 10 minutes on 2 cores, the first time)",
             [
                 TOOLS / "sam", "build",
                 "--template-file", TEMPLATE,
