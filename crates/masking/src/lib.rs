@@ -39,7 +39,7 @@ pub use self::order::attempt::{Attempt, Outcome, Task};
 pub use self::order::condition::{Condition, Fact};
 pub use self::order::decide::{AssignmentRequest, Ignored, OrderRequest, PoolChoice};
 pub use self::order::event::{
-    Assignment, EventKind, OrderEvent, OrderId, Participant, RefusedEvent, Role,
+    Assignment, EventKind, OrderEvent, OrderId, OrderQueue, Participant, RefusedEvent, Role,
 };
 pub use self::order::plan::NumbersNeeded;
 pub use self::order::row::{

@@ -3,8 +3,8 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::sqs::{self, Delivery, Fate, Wait};
 use masking::{
-    Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderRequest,
-    Person, PhoneHashKey, Pool, PoolChoice, PoolId, Pools,
+    Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderQueue,
+    OrderRequest, Person, PhoneHashKey, Pool, PoolChoice, PoolId, Pools,
 };
 use order_events::{Intake, Step, Verdict, apply, refusal};
 
@@ -67,7 +67,7 @@ impl<'a> Batch<'a> {
                 Err(why) => why,
             },
             EventKind::AgentUnassigned | EventKind::Completed | EventKind::Cancelled => {
-                Invalid::new("type", "belongs on the release queue")
+                OrderQueue::Release.instead()
             }
         };
         Verdict::refuse(event.refuse(why))

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_support::Clock;
 use lambda_support::sqs::{self, Fate, SourceQueue};
-use masking::{Closed, EventKind, Invalid, OrderRequest};
+use masking::{Closed, EventKind, OrderQueue, OrderRequest};
 use masking_store::Orders;
 use order_events::{Intake, NoCandidates, Step, Verdict, apply};
 
@@ -59,8 +59,7 @@ impl ReleaseNumbers {
             EventKind::Completed => OrderRequest::Close(Closed::Completed),
             EventKind::Cancelled => OrderRequest::Close(Closed::Cancelled),
             EventKind::Created { .. } | EventKind::AgentAssigned(_) => {
-                let why = Invalid::new("type", "belongs on the assign queue");
-                return Verdict::refuse(event.refuse(why));
+                return Verdict::refuse(event.refuse(OrderQueue::Assign.instead()));
             }
         };
         let step = Step { order_id: &event.order_id, version: event.version, request };

@@ -57,6 +57,22 @@ pub enum EventKind {
     Cancelled,
 }
 
+/// A queue of order events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderQueue {
+    /// The queue of assign-numbers.
+    Assign,
+    /// The queue of release-numbers.
+    Release,
+}
+
+/// The events that belong on the release queue, by their `type`.
+const RELEASES: [(&str, EventKind); 3] = [
+    ("order.agent_unassigned", EventKind::AgentUnassigned),
+    ("order.completed", EventKind::Completed),
+    ("order.cancelled", EventKind::Cancelled),
+];
+
 /// The participants of an order, and how long they keep their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -121,6 +137,27 @@ impl Role {
     }
 }
 
+impl OrderQueue {
+    /// The queue that an event belongs on, by its `type`. What has no known type belongs on the
+    /// assign queue, like any new order: there it is refused, with a reason.
+    pub fn of(body: &str) -> Self {
+        let release = || {
+            let fields = field::message(body).ok()?;
+            release(field::string(&fields, "type").ok()?)
+        };
+        if release().is_some() { Self::Release } else { Self::Assign }
+    }
+
+    /// Says of an event on another queue that it belongs on this one.
+    pub fn instead(self) -> Invalid {
+        let reason = match self {
+            Self::Assign => "belongs on the assign queue",
+            Self::Release => "belongs on the release queue",
+        };
+        Invalid::new("type", reason)
+    }
+}
+
 impl OrderEvent {
     /// Parses an event. Unknown fields are ignored.
     ///
@@ -160,14 +197,16 @@ fn order_id(fields: &Map<String, Value>) -> Result<OrderId, Invalid> {
 }
 
 fn kind(fields: &Map<String, Value>) -> Result<EventKind, Invalid> {
-    Ok(match field::string(fields, "type")? {
-        "order.created" => EventKind::Created { pool: pool(fields)? },
-        "order.agent_assigned" => EventKind::AgentAssigned(assignment(fields)?),
-        "order.agent_unassigned" => EventKind::AgentUnassigned,
-        "order.completed" => EventKind::Completed,
-        "order.cancelled" => EventKind::Cancelled,
-        _ => return Err(Invalid::new("type", "is not a known type of event")),
-    })
+    let name = field::string(fields, "type")?;
+    match name {
+        "order.created" => Ok(EventKind::Created { pool: pool(fields)? }),
+        "order.agent_assigned" => Ok(EventKind::AgentAssigned(assignment(fields)?)),
+        _ => release(name).ok_or_else(|| Invalid::new("type", "is not a known type of event")),
+    }
+}
+
+fn release(name: &str) -> Option<EventKind> {
+    RELEASES.into_iter().find_map(|(release, kind)| (release == name).then_some(kind))
 }
 
 fn pool(fields: &Map<String, Value>) -> Result<Option<String>, Invalid> {
@@ -255,6 +294,21 @@ mod tests {
         assert_eq!(assignment.expires_at.unwrap().to_string(), "2026-11-23T10:00:00Z");
         assert_eq!(assignment.participants[1].role.as_str(), "agent");
         assert_eq!(assignment.participants[1].phone.reveal(), "+6281333334444");
+    }
+
+    #[test]
+    fn an_event_is_on_the_queue_of_its_type_whatever_else_is_wrong_with_it() {
+        for name in ["agent_unassigned", "completed", "cancelled"] {
+            let body = json!({"type": format!("order.{name}"), "version": "x"}).to_string();
+            assert_eq!(OrderQueue::of(&body), OrderQueue::Release, "{name}");
+        }
+        for name in ["order.created", "order.agent_assigned", "order.paused", "completed", ""] {
+            let body = json!({"type": name}).to_string();
+            assert_eq!(OrderQueue::of(&body), OrderQueue::Assign, "{name}");
+        }
+        for body in ["", "{}", "[]", "null", "x", r#"{"type":7}"#, r#"{"type":"order.completed""#] {
+            assert_eq!(OrderQueue::of(body), OrderQueue::Assign, "{body}");
+        }
     }
 
     #[test]
