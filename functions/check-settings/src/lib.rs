@@ -7,10 +7,12 @@
 
 mod answer;
 mod function;
+mod kafka;
 mod request;
 mod settings;
 
 pub use self::answer::AnswerError;
 pub use self::function::CheckSettings;
+pub use self::kafka::Kafka;
 pub use self::request::Request;
 pub use self::settings::{Settings, check};

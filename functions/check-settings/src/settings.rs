@@ -4,6 +4,8 @@ use masking::{CallSettings, Invalid, Pools};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::kafka::Kafka;
+
 /// The settings of a deployment that the template itself can't check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Map<String, Value>")]
@@ -16,6 +18,8 @@ pub struct Settings {
     pub max_call_seconds: String,
     /// The parameter `Sentences`.
     pub sentences: String,
+    /// The parameters whose names begin with `Kafka`.
+    pub kafka: Kafka,
 }
 
 /// The most bytes of environment variables that Lambda accepts for a function.
@@ -40,6 +44,7 @@ impl From<Map<String, Value>> for Settings {
             ring_seconds: text("RingSeconds"),
             max_call_seconds: text("MaxCallSeconds"),
             sentences: text("Sentences"),
+            kafka: Kafka::read(&properties),
         }
     }
 }
@@ -50,8 +55,8 @@ impl From<Map<String, Value>> for Settings {
 ///
 /// All problems of the new settings. They name fields, and quote no value.
 pub fn check(old: Option<&Settings>, new: &Settings) -> Result<(), Vec<Invalid>> {
-    // A further parameter is a further line here.
-    let problems = [pools(old.map(|it| it.pools.as_str()), &new.pools), calls(new)].concat();
+    let pools = pools(old.map(|it| it.pools.as_str()), &new.pools);
+    let problems = [pools, calls(new), new.kafka.problems()].concat();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
