@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use support::World;
 use support::alarms::{Metric, access_log, alarms, filters, resources, text};
+use support::events::records;
 use support::functions::RENTAL_SECRET;
 use support::provider::{Call, FakeProvider, Fault};
 use support::world::{FIRST, assigned};
@@ -81,6 +82,13 @@ async fn a_message_that_is_refused_is_counted() {
     let world = World::new();
     world.when_refill_receives(&bad[0]).await;
     assert_eq!(counted("RefillRefusedFilter", &world.log()), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_is_refused_is_counted() {
+    let world = World::new();
+    world.when_topic_has(&records([None])).await.unwrap();
+    assert_eq!(counted("ForwardRefusedFilter", &world.log()), 1);
 }
 
 // ---------------------------------------------------------------- Pools
@@ -172,9 +180,10 @@ fn each_metric_of_a_filter_has_an_alarm_and_each_alarm_a_metric() {
 /// Sources: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>,
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html>.
-const DOCUMENTED: [(&str, &str, &str); 5] = [
+const DOCUMENTED: [(&str, &str, &str); 6] = [
     ("AWS/Lambda", "Errors", "FunctionName"),
     ("AWS/Lambda", "Throttles", "FunctionName"),
+    ("AWS/Lambda", "OffsetLag", "FunctionName"),
     ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName"),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName"),
     ("AWS/ApiGateway", "5xx", "ApiId"),

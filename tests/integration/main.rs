@@ -14,6 +14,7 @@ mod conditions;
 mod costs;
 mod dry_pools;
 mod event_rules;
+mod forward_events;
 mod front_door;
 mod money;
 mod number_api;

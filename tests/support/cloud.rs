@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-pub use self::queues::{Message, Queues};
+pub use self::queues::{EntryFault, Message, Queues};
 pub use self::secrets::Secrets;
 pub use self::tables::{Bill, TABLES, Tables};
 

@@ -195,6 +195,25 @@ pub fn encoded(fields: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
+/// A batch of records of one partition, with these values; `None` is a tombstone.
+#[cfg(feature = "world")]
+pub fn records<'a>(values: impl IntoIterator<Item = Option<&'a [u8]>>) -> Value {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    let mut event = read(include_str!("../events/forward-events.json"));
+    let records = &mut event["records"]["order-events-0"];
+    let record = records[0].take();
+    let with = |(offset, value): (usize, Option<&[u8]>)| {
+        let mut record = record.clone();
+        record["offset"] = offset.into();
+        record["value"] = value.map(|value| STANDARD.encode(value)).into();
+        record
+    };
+    *records = values.into_iter().enumerate().map(with).collect();
+    event
+}
+
 fn read(file: &str) -> Value {
     serde_json::from_str(file).expect("an event file is JSON")
 }

@@ -1,4 +1,4 @@
-//! The four functions, made from clients, pools and a clock (the only place that does so
+//! The functions of a stack, made from clients, pools and a clock (the only place that does so
 //! beside each `main.rs`), and the settings that all tests give them.
 
 use std::collections::BTreeSet;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use assign_numbers::AssignNumbers;
 use aws_lambda_events::sqs::SqsEvent;
+use forward_events::{ForwardEvents, KafkaEvent, NotForwarded};
 use lambda_support::Clock;
 use providers::Transport;
 use refill_pool::RefillPool;
@@ -33,6 +34,9 @@ pub const REFILL: &str = "http://queues/refill.fifo";
 /// The queue of events that wait for a dry pool.
 pub const WAITING: &str = "http://queues/waiting";
 
+/// The dead-letter queue of records that could not be carried.
+pub const FORWARD_DEAD_LETTERS: &str = "http://queues/forward-dead-letters";
+
 /// The dead-letter queue of a queue.
 pub fn dead_letters(queue: Queue) -> &'static str {
     match queue {
@@ -42,14 +46,18 @@ pub fn dead_letters(queue: Queue) -> &'static str {
     }
 }
 
-/// The environment of the function of a queue, as the template sets it. It has the variables
-/// of resolve-call too.
-pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
-    let queue_url = match queue {
+/// The URL of the queue that a function receives messages from.
+pub fn url(queue: Queue) -> &'static str {
+    match queue {
         Queue::Assign | Queue::Waiting => "http://queues/assign",
         Queue::Release => "http://queues/release",
         Queue::Refill => REFILL,
-    };
+    }
+}
+
+/// The environment of the function of a queue, as the template sets it. It has the variables
+/// of resolve-call too.
+pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     let fixed = [
         ("NUMBERS_TABLE", "NumbersTable"),
         ("ROUTES_TABLE", "RoutesTable"),
@@ -57,7 +65,7 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
         ("SERVICE_SECRET_ARN", SERVICE_SECRET),
         ("PROVIDER_SECRET_ARN", PROVIDER_SECRET),
         ("RENTAL_SECRET_ARN", RENTAL_SECRET),
-        ("QUEUE_URL", queue_url),
+        ("QUEUE_URL", url(queue)),
         ("DEAD_LETTER_QUEUE_URL", dead_letters(queue)),
         ("WAITING_QUEUE_URL", WAITING),
         ("REFILL_QUEUE_URL", REFILL),
@@ -99,6 +107,7 @@ pub struct Functions {
     release: ReleaseNumbers,
     refill: RefillPool,
     resolve: ResolveCall,
+    forward: ForwardEvents,
 }
 
 impl Functions {
@@ -144,7 +153,17 @@ impl Functions {
             refill_pool::Settings::read(of("RefillPool", Queue::Refill)).expect("all settings");
         let resolve =
             resolve_call::Settings::read(of("ResolveCall", Queue::Assign)).expect("all settings");
+        let forward = forward_events::Settings::read(|name| {
+            let url = match name {
+                "ASSIGN_QUEUE_URL" => url(Queue::Assign),
+                "RELEASE_QUEUE_URL" => url(Queue::Release),
+                "DEAD_LETTER_QUEUE_URL" => FORWARD_DEAD_LETTERS,
+                _ => return None,
+            };
+            given_by_the_template("ForwardEvents").contains(name).then(|| url.to_owned())
+        });
         Self {
+            forward: ForwardEvents::new(forward.expect("all settings"), sqs.clone()),
             assign: AssignNumbers::new(
                 assign,
                 dynamodb.clone(),
@@ -176,6 +195,16 @@ impl Functions {
             Queue::Refill => Box::pin(self.refill.handle(batch, Instant::now() + time)).await,
         };
         response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
+    }
+
+    /// Hands a batch of a topic's records to forward-events.
+    ///
+    /// # Errors
+    ///
+    /// The batch has to come again.
+    pub async fn forward(&self, event: Value) -> Result<(), NotForwarded> {
+        let event: KafkaEvent = serde_json::from_value(event).expect("an event of Kafka");
+        Box::pin(self.forward.handle(event)).await
     }
 
     /// Hands an event of the HTTP API to resolve-call. Returns the status and the body.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use forward_events::NotForwarded;
 use lambda_support::Clock;
 use masking::Timestamp;
 use providers::Transport;
@@ -251,6 +252,15 @@ impl World {
     /// Hands a batch to release-numbers.
     pub async fn when_release_receives(&self, bodies: &[String], delivery: Delivery) -> Handled {
         self.receives(Queue::Release, bodies, delivery, Duration::from_mins(1)).await
+    }
+
+    /// Hands a batch of a topic's records to forward-events.
+    ///
+    /// # Errors
+    ///
+    /// The batch has to come again.
+    pub async fn when_topic_has(&self, event: &Value) -> Result<(), NotForwarded> {
+        self.functions.forward(event.clone()).await
     }
 
     /// Delivers messages from the waiting queue when the longest of their delays is over.

@@ -17,7 +17,20 @@ struct State {
     waits: Vec<(String, u64)>,
     backed_off: Vec<String>,
     refusing: Vec<String>,
+    entry_fault: Option<EntryFault>,
 }
+
+/// What SQS says of each entry of a batch whose body has a text in it.
+#[derive(Clone, Debug)]
+pub struct EntryFault {
+    pub text: String,
+    pub code: String,
+    pub sender_fault: bool,
+}
+
+/// The most messages in a request, and the most bytes of a message and of a request.
+const MOST_ENTRIES: usize = 10;
+const MOST_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -42,15 +55,15 @@ impl Queues {
                 if state.refusing.contains(&queue) {
                     return Reply::refused("RequestThrottled");
                 }
-                state.messages.push(Message {
-                    queue,
-                    body: text(&request["MessageBody"]).expect("a body"),
-                    attributes: attributes(&request["MessageAttributes"]),
-                    delay: request["DelaySeconds"].as_u64().unwrap_or(0),
-                    group: text(&request["MessageGroupId"]),
-                    deduplication_id: text(&request["MessageDeduplicationId"]),
-                });
+                state.messages.push(message(queue, request));
                 Reply::done(json!({"MessageId": "1", "MD5OfMessageBody": ""}).to_string())
+            }
+            "SendMessageBatch" => {
+                let queue = text(&request["QueueUrl"]).expect("a queue");
+                if state.refusing.contains(&queue) {
+                    return Reply::refused("RequestThrottled");
+                }
+                Reply::done(state.send_batch(&queue, &request["Entries"]).to_string())
             }
             "ChangeMessageVisibility" => {
                 let handle = text(&request["ReceiptHandle"]).expect("a handle");
@@ -61,6 +74,11 @@ impl Queues {
             }
             other => unreachable!("no function asks a queue for {other}"),
         }
+    }
+
+    /// Makes SQS fail some entries of batches, or none.
+    pub fn given_fails_entries(&self, fault: Option<EntryFault>) {
+        self.lock().entry_fault = fault;
     }
 
     /// Makes a queue refuse messages, or accept them again.
@@ -98,6 +116,43 @@ impl Queues {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Sends the entries of a batch, and says of each whether it was sent.
+    fn send_batch(&mut self, queue: &str, entries: &Value) -> Value {
+        let entries = entries.as_array().expect("entries");
+        assert!((1..=MOST_ENTRIES).contains(&entries.len()), "SQS takes ten at most");
+        let bytes = |entry: &Value| entry["MessageBody"].as_str().expect("a body").len();
+        assert!(entries.iter().map(bytes).sum::<usize>() <= MOST_BYTES, "SQS takes 1 MiB at most");
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let message = message(queue.to_owned(), entry);
+            let fault = self.entry_fault.as_ref().filter(|it| message.body.contains(&it.text));
+            if let Some(EntryFault { code, sender_fault, .. }) = fault {
+                let id = &entry["Id"];
+                failed.push(json!({"Id": id, "Code": code, "SenderFault": sender_fault}));
+            } else {
+                self.messages.push(message);
+                let sent = json!({"Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": ""});
+                successful.push(sent);
+            }
+        }
+        json!({"Successful": successful, "Failed": failed})
+    }
+}
+
+/// The message of a request, or of an entry of one.
+fn message(queue: String, request: &Value) -> Message {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Message {
+        queue,
+        body: text(&request["MessageBody"]).expect("a body"),
+        attributes: attributes(&request["MessageAttributes"]),
+        delay: request["DelaySeconds"].as_u64().unwrap_or(0),
+        group: text(&request["MessageGroupId"]),
+        deduplication_id: text(&request["MessageDeduplicationId"]),
     }
 }
 

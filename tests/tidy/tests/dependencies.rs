@@ -35,6 +35,7 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
         &["masking", "masking-store", "order-events", "lambda-support"],
         "an order knows no provider",
     ),
+    ("forward-events", &["masking", "lambda-support"], "it carries events, and touches no table"),
     (
         "refill-pool",
         &["masking", "masking-store", "providers", "lambda-support"],
