@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::retry::RetryPartition;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::client::http::{
@@ -45,11 +46,19 @@ pub enum Tries {
 
 impl Clients {
     pub fn over(http: SharedHttpClient, tries: Tries) -> Self {
+        use {aws_sdk_dynamodb as dynamodb, aws_sdk_secretsmanager as secrets, aws_sdk_sqs as sqs};
+
         let config = config(http, "http://cloud", tries);
+        // The SDK grants a process so many retries of a service. An environment of Lambda is a
+        // process, and here all tests share one.
+        let own = || RetryPartition::custom("environment").build();
+        let dynamodb = dynamodb::config::Builder::from(&config).retry_partition(own());
+        let sqs = sqs::config::Builder::from(&config).retry_partition(own());
+        let secrets = secrets::config::Builder::from(&config).retry_partition(own());
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            sqs: aws_sdk_sqs::Client::new(&config),
-            secrets: aws_sdk_secretsmanager::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            secrets: aws_sdk_secretsmanager::Client::from_conf(secrets.build()),
         }
     }
 

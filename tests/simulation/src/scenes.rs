@@ -48,7 +48,7 @@ impl Simulation {
         let time = Duration::from_mins(1);
         let again = self.environments[0].receive(queue, batch(queue, messages), time).await;
         let left = std::mem::take(&mut self.faulty.state().script).len();
-        assert!(left <= MORE, "every fate was met");
+        assert!(left <= MORE, "{} fates were not met; {again:?}", left - MORE);
         (again.is_empty(), fates.len() + MORE - left)
     }
 }
@@ -161,7 +161,8 @@ fn an_hour_without_tables_does_not_shorten_the_wait_for_numbers() {
             simulation.seconds_pass(5);
             tries += simulation.deliver_from(Queue::Waiting).await;
         }
-        assert!((230..=250).contains(&tries), "once in fifteen seconds: {tries}");
+        // Each delay is drawn from 10 to 15 s, and is over at a look every five.
+        assert!((240..=360).contains(&tries), "once in ten to fifteen seconds: {tries}");
         simulation.seconds_pass(15);
         simulation.deliver_from(Queue::Waiting).await;
         let letters = simulation.faulty.cloud.queues.take(dead_letters(Queue::Assign));
