@@ -1,10 +1,6 @@
 //! Measurements in virtual time: how often concurrent assigners conflict, and how many round
-//! trips a step takes.
-//!
-//! 64 processes on a few processors would wait for the processors, not for DynamoDB. So the
-//! real handlers and SDK clients run in this process, and each request takes as long as
-//! DynamoDB takes, on tokio's paused clock: computing takes no time. Transactions that
-//! conflict are refused, as DynamoDB refuses them. The index never lags behind its table.
+//! trips a step takes. Transactions that conflict are refused, as DynamoDB refuses them. The
+//! index never lags behind its table.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lambda_support::Clock;
 use support::cloud::Tables;
 use support::events::{Queue, Route};
 use support::functions::Functions;
@@ -27,9 +22,7 @@ use crate::progress::step;
 use crate::sample::Sample;
 use crate::slow::{FIXED, Latency, Role, SlowCloud};
 use crate::stage;
-
-/// The first second of the virtual clock.
-const BEGINNING: u64 = 1_795_420_800;
+use crate::virtual_time::{self, in_virtual_time};
 
 /// The orders of concurrent assigners.
 pub(crate) struct CrowdFigures {
@@ -177,12 +170,10 @@ struct VirtualStack {
 
 impl VirtualStack {
     fn new(latency: Latency, shards: u64) -> Self {
-        fastrand::seed(1);
         let slow = SlowCloud::new(cloud(), latency);
         let mut pools = function::pools();
         pools[0]["shards"] = shards.into();
-        let begun = Instant::now();
-        let clock = Clock::new(move || BEGINNING + begun.elapsed().as_secs());
+        let clock = virtual_time::clock();
         let functions = |role| Functions::on(&slow.clients(role), &pools, &clock);
         let (assigners, others) = (functions(Role::Assigner), functions(Role::Other));
         Self { slow, assigners, others }
@@ -218,19 +209,4 @@ async fn receive(
 
 fn exclusive(orders: Range<u64>) -> impl Iterator<Item = String> {
     orders.map(|order| events::assigned(order, POOL))
-}
-
-/// Runs something on a paused clock, which skips idle time. It needs a thread of its own,
-/// since this one runs another runtime.
-fn in_virtual_time<Work, T>(work: impl FnOnce() -> Work + Send) -> T
-where
-    Work: Future<Output = T>,
-    T: Send,
-{
-    let work = || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-        runtime.block_on(work())
-    };
-    std::thread::scope(|scope| scope.spawn(work).join().expect("it works"))
 }

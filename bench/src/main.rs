@@ -33,6 +33,7 @@ mod slow;
 mod stage;
 mod table;
 mod targets;
+mod virtual_time;
 
 use std::process::ExitCode;
 use std::time::Instant;
