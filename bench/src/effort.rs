@@ -17,6 +17,10 @@ pub(crate) struct Effort {
     pub(crate) crowd_orders: usize,
     /// Orders that share a pool; three tenths as many agents.
     pub(crate) sharing_orders: u64,
+    /// Orders that wait for a dry pool.
+    pub(crate) waiting_orders: usize,
+    /// Orders of another pool that are timed beside them.
+    pub(crate) timed_orders: usize,
 }
 
 impl Effort {
@@ -30,6 +34,8 @@ impl Effort {
         pools: &[1_000, 10_000, 100_000, 1_000_000],
         crowd_orders: 6_400,
         sharing_orders: 10_000,
+        waiting_orders: 5_000,
+        timed_orders: 10_000,
     };
 
     /// Enough to see that everything works. The times mean little.
@@ -42,5 +48,7 @@ impl Effort {
         pools: &[1_000, 10_000],
         crowd_orders: 1_280,
         sharing_orders: 1_000,
+        waiting_orders: 500,
+        timed_orders: 1_000,
     };
 }

@@ -34,6 +34,7 @@ mod stage;
 mod table;
 mod targets;
 mod virtual_time;
+mod waiting;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -48,13 +49,20 @@ const HELP: &str = "\
 Measures the functions beside plain ones. `make bench` builds them and runs this.
 
   bench            all figures; writes them to target/bench/table.md too
-  bench --quick    a few of each, to see that all works; the times mean little";
+  bench --quick    a few of each, to see that all works; the times mean little
+  bench waiting    only orders beside those that wait for a dry pool; needs no built function";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let effort = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => Effort::FULL,
-        ["--quick"] => Effort::QUICK,
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let quick = words.first() == Some(&"--quick");
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+    match &words[usize::from(quick)..] {
+        [] => {}
+        ["waiting"] => {
+            println!("{}", report::beside_waiting(&waiting::measure(&effort)).render());
+            return ExitCode::SUCCESS;
+        }
         ["--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
@@ -63,7 +71,7 @@ fn main() -> ExitCode {
             println!("{HELP}");
             return ExitCode::from(2);
         }
-    };
+    }
     // One thread: the measured process has the other processor.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -101,6 +109,7 @@ async fn bench(effort: &Effort) -> Result<(), String> {
     let growth = orders::growth(&functions, effort).await;
     let crowds = crowd::measure(effort);
     let sharing = crowd::measure_sharing(effort);
+    let beside_waiting = waiting::measure(effort);
     progress::done();
 
     let run = Run {
@@ -112,6 +121,7 @@ async fn bench(effort: &Effort) -> Result<(), String> {
         round_trips,
         crowds,
         sharing,
+        beside_waiting,
         growth,
     };
     let mut text = format!("# What it takes, on {}\n", machine());

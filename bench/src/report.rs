@@ -8,6 +8,7 @@ use crate::orders::{OrderFigures, PoolGrowth};
 use crate::processes::{ByName, Measurements, Processes};
 use crate::sample::{figure, thousands};
 use crate::table::Section;
+use crate::waiting::BesideWaiting;
 
 /// All measurements of a run.
 pub(crate) struct Run {
@@ -19,6 +20,7 @@ pub(crate) struct Run {
     pub(crate) round_trips: RoundTrips,
     pub(crate) crowds: Vec<CrowdFigures>,
     pub(crate) sharing: SharedPoolFigures,
+    pub(crate) beside_waiting: [BesideWaiting; 2],
     pub(crate) growth: Vec<PoolGrowth>,
 }
 
@@ -38,6 +40,7 @@ impl Run {
             self.orders(),
             self.tries(),
             self.sharing(),
+            beside_waiting(&self.beside_waiting),
             self.grown(),
         ]
     }
@@ -266,6 +269,37 @@ impl Run {
             section.row([name.to_owned()].into_iter().chain(cells));
         }
     }
+}
+
+/// The times of orders alone, and of the same orders beside those that wait.
+pub(crate) fn beside_waiting(runs: &[BesideWaiting; 2]) -> Section {
+    let mut section = Section::new(
+        "A pool with numbers beside a dry one",
+        "orders that wait | their tries a second | orders | p50, ms | × alone | p99, ms | × alone | \
+         environments | read units a second",
+    );
+    let [alone, _] = runs;
+    for run in runs {
+        let [median, p99] = run.percentiles();
+        section.row([
+            thousands(run.waiting as f64),
+            figure(run.tries),
+            thousands(run.time.count() as f64),
+            figure(median),
+            figure(median / alone.percentiles()[0]),
+            figure(p99),
+            figure(p99 / alone.percentiles()[1]),
+            run.environments.to_string(),
+            figure(run.read_units),
+        ]);
+    }
+    section.note(
+        "From an order's arrival on the assign queue to its announcement, on the same virtual clock; \
+         140 orders a second at random, in an exclusive pool. The orders that wait come back from the \
+         waiting queue by their own delays. Both queues have the batches and the concurrency of the \
+         template, and the same environments, each of which handles one batch at a time. Not simulated: \
+         the time in which Lambda polls a queue and starts an environment, and limits of the account.",
+    )
 }
 
 pub(crate) fn measured<'a>(all: &'a ByName, name: &str) -> &'a Measurements {

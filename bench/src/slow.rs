@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use support::cloud::{Cloud, Reply, Request, Service};
 use support::wire::{Clients, Tries, connector};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 /// How long requests take.
@@ -31,6 +32,8 @@ pub(crate) enum Role {
 
 pub(crate) struct SlowCloud {
     pub(crate) cloud: Arc<Cloud>,
+    /// Told of each message that a queue has received.
+    pub(crate) sent: Notify,
     latency: Latency,
     state: Mutex<State>,
 }
@@ -46,7 +49,8 @@ pub(crate) struct State {
 impl SlowCloud {
     pub(crate) fn new(cloud: Arc<Cloud>, latency: Latency) -> Arc<Self> {
         let (rng, busy, tries) = (Rng::with_seed(1), HashSet::new(), HashMap::new());
-        Arc::new(Self { cloud, latency, state: Mutex::new(State { rng, busy, tries }) })
+        let state = Mutex::new(State { rng, busy, tries });
+        Arc::new(Self { cloud, sent: Notify::new(), latency, state })
     }
 
     pub(crate) fn clients(self: &Arc<Self>, role: Role) -> Clients {
@@ -65,6 +69,7 @@ impl SlowCloud {
     async fn answer(&self, role: Role, request: Request) -> Reply {
         let way = self.way(&request);
         let rows = rows(&request);
+        let sends = request.operation == "SendMessage";
         let taken = {
             let mut state = self.state();
             if let (Role::Assigner, Some(order)) = (role, rows.first()) {
@@ -81,6 +86,9 @@ impl SlowCloud {
             Reply::conflict(taken)
         } else {
             let reply = self.cloud.answer(request);
+            if sends {
+                self.sent.notify_one();
+            }
             let busy = &mut self.state().busy;
             for row in &rows {
                 busy.remove(row);

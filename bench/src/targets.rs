@@ -5,6 +5,7 @@ use crate::events::Case;
 use crate::report::{MEGABYTE, PLAIN, Run, measured};
 use crate::sample::{figure, thousands};
 use crate::table::Section;
+use crate::waiting::BesideWaiting;
 
 impl Run {
     pub(crate) fn targets(&self) -> Section {
@@ -53,6 +54,14 @@ impl Run {
         if let Some(crowd) = crowd {
             let what = "tries per order: 64 assigners, batches of 10, 5,000 of 10,000 numbers free";
             targets.limit(what, crowd.tries, 1.2);
+        }
+        let [alone, beside] = self.beside_waiting.each_ref().map(BesideWaiting::percentiles);
+        for (name, beside, alone) in [("p50", beside[0], alone[0]), ("p99", beside[1], alone[1])] {
+            let what = format!(
+                "an order's announcement, {name}, ms; beside {} that wait for a dry pool",
+                thousands(self.beside_waiting[1].waiting as f64)
+            );
+            targets.ratio(&what, beside, alone, 1.05);
         }
         self.growth_target(&mut targets);
         targets.0
