@@ -77,6 +77,16 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
     fixed.into_iter().chain([("POOLS", pools.to_string())]).collect()
 }
 
+/// The environment of forward-events, as the template sets it.
+pub fn forward_variables() -> Vec<(&'static str, String)> {
+    let variables = [
+        ("ASSIGN_QUEUE_URL", url(Queue::Assign)),
+        ("RELEASE_QUEUE_URL", url(Queue::Release)),
+        ("DEAD_LETTER_QUEUE_URL", FORWARD_DEAD_LETTERS),
+    ];
+    variables.map(|(name, url)| (name, url.to_owned())).into()
+}
+
 /// Sets the secrets of a cloud. Nothing can be rented.
 pub fn given_secrets(cloud: &Cloud, provider_secret: &Value) {
     cloud.secrets.given(SERVICE_SECRET, Some(service_secret().to_string()));
@@ -154,13 +164,8 @@ impl Functions {
         let resolve =
             resolve_call::Settings::read(of("ResolveCall", Queue::Assign)).expect("all settings");
         let forward = forward_events::Settings::read(|name| {
-            let url = match name {
-                "ASSIGN_QUEUE_URL" => url(Queue::Assign),
-                "RELEASE_QUEUE_URL" => url(Queue::Release),
-                "DEAD_LETTER_QUEUE_URL" => FORWARD_DEAD_LETTERS,
-                _ => return None,
-            };
-            given_by_the_template("ForwardEvents").contains(name).then(|| url.to_owned())
+            let variable = forward_variables().into_iter().find(|variable| variable.0 == name)?;
+            given_by_the_template("ForwardEvents").contains(name).then_some(variable.1)
         });
         Self {
             forward: ForwardEvents::new(forward.expect("all settings"), sqs.clone()),
