@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde_json::{Value, json};
 use support::events::Queue;
-use support::functions::variables;
+use support::functions::{forward_variables, variables};
 
 /// An exclusive pool without a cool-down.
 pub(crate) const POOL: &str = "bench";
@@ -28,6 +28,7 @@ pub(crate) struct Functions {
     pub(crate) assign_numbers: Function,
     pub(crate) release_numbers: Function,
     pub(crate) refill_pool: Function,
+    pub(crate) forward_events: Function,
     /// The floor: it answers, and calls no service.
     pub(crate) hello: Function,
     /// One `GetItem`, in Rust.
@@ -39,13 +40,14 @@ pub(crate) struct Functions {
 impl Functions {
     /// Finds the functions that `make bench` has built.
     pub(crate) fn find() -> Result<Self, String> {
-        let ours = |name, folder| Function::bootstrap(name, "target/local/build", folder);
+        let ours = Function::ours;
         let reference = |name, folder| Function::bootstrap(name, "target/lambda", folder);
         Ok(Self {
             resolve_call: ours("resolve-call", "ResolveCall")?,
             assign_numbers: ours("assign-numbers", "AssignNumbers")?,
             release_numbers: ours("release-numbers", "ReleaseNumbers")?,
             refill_pool: ours("refill-pool", "RefillPool")?,
+            forward_events: Function::forward_events()?,
             hello: reference("hello", "reference-hello")?,
             one_get_item: reference("one-get-item", "reference-one-get-item")?,
             node: node(),
@@ -58,6 +60,7 @@ impl Functions {
             &self.assign_numbers,
             &self.release_numbers,
             &self.refill_pool,
+            &self.forward_events,
             &self.hello,
             &self.one_get_item,
         ];
@@ -66,6 +69,15 @@ impl Functions {
 }
 
 impl Function {
+    /// Finds forward-events, which is also measured by itself.
+    pub(crate) fn forward_events() -> Result<Self, String> {
+        Self::ours("forward-events", "ForwardEvents")
+    }
+
+    fn ours(name: &'static str, folder: &str) -> Result<Self, String> {
+        Self::bootstrap(name, "target/local/build", folder)
+    }
+
     fn bootstrap(name: &'static str, built: &str, folder: &str) -> Result<Self, String> {
         let program = Path::new(built).join(folder).join("bootstrap");
         let bytes = std::fs::read(&program)
@@ -75,10 +87,11 @@ impl Function {
 
     /// Its environment, as the template and Lambda set it.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let queue = match self.name {
-            "release-numbers" => Queue::Release,
-            "refill-pool" => Queue::Refill,
-            _ => Queue::Assign,
+        let own = match self.name {
+            "release-numbers" => variables(Queue::Release, &pools()),
+            "refill-pool" => variables(Queue::Refill, &pools()),
+            "forward-events" => forward_variables(),
+            _ => variables(Queue::Assign, &pools()),
         };
         let lambda = [
             ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
@@ -90,7 +103,7 @@ impl Function {
             ("AWS_SECRET_ACCESS_KEY", "bench"),
         ];
         let lambda = lambda.map(|(name, value)| (name, value.to_owned()));
-        lambda.into_iter().chain(variables(queue, &pools())).collect()
+        lambda.into_iter().chain(own).collect()
     }
 }
 

@@ -27,6 +27,7 @@ mod function;
 mod orders;
 mod processes;
 mod progress;
+mod records;
 mod report;
 mod sample;
 mod slow;
@@ -42,7 +43,7 @@ use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::effort::Effort;
-use crate::function::{Functions, POOL, SHARED_POOL};
+use crate::function::{Function, Functions, POOL, SHARED_POOL};
 use crate::report::Run;
 
 const HELP: &str = "\
@@ -50,6 +51,7 @@ Measures the functions beside plain ones. `make bench` builds them and runs this
 
   bench            all figures; writes them to target/bench/table.md too
   bench --quick    a few of each, to see that all works; the times mean little
+  bench records    only the records of a Kafka topic; needs forward-events alone
   bench waiting    only orders beside those that wait for a dry pool; needs no built function";
 
 fn main() -> ExitCode {
@@ -57,8 +59,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let quick = words.first() == Some(&"--quick");
     let effort = if quick { Effort::QUICK } else { Effort::FULL };
-    match &words[usize::from(quick)..] {
-        [] => {}
+    let only_records = match &words[usize::from(quick)..] {
+        [] => false,
+        ["records"] => true,
         ["waiting"] => {
             println!("{}", report::beside_waiting(&waiting::measure(&effort)).render());
             return ExitCode::SUCCESS;
@@ -71,11 +74,12 @@ fn main() -> ExitCode {
             println!("{HELP}");
             return ExitCode::from(2);
         }
-    }
+    };
     // One thread: the measured process has the other processor.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    match runtime.block_on(until_stopped(&effort)) {
+    let work = async || if only_records { records(&effort).await } else { bench(&effort).await };
+    match runtime.block_on(until_stopped(work())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             progress::done();
@@ -86,15 +90,26 @@ fn main() -> ExitCode {
 }
 
 /// Runs until the end or a signal. Either way, no process is left behind.
-async fn until_stopped(effort: &Effort) -> Result<(), String> {
+async fn until_stopped(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| error.to_string());
     let (mut interrupted, mut terminated) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {
-        done = bench(effort) => done,
+        done = work => done,
         _ = interrupted.recv() => Err("stopped".to_owned()),
         _ = terminated.recv() => Err("stopped".to_owned()),
     }
+}
+
+/// Measures forward-events alone.
+async fn records(effort: &Effort) -> Result<(), String> {
+    std::fs::create_dir_all("target/bench").map_err(|error| error.to_string())?;
+    let records = records::measure(&Function::forward_events()?, effort).await;
+    progress::done();
+    for section in [report::records(&records), report::latency_of_sqs()] {
+        println!("{}", section.render());
+    }
+    Ok(())
 }
 
 async fn bench(effort: &Effort) -> Result<(), String> {
@@ -106,6 +121,7 @@ async fn bench(effort: &Effort) -> Result<(), String> {
     let calls = calls::measure(&functions, effort).await;
     let exclusive = orders::measure(&functions, effort, POOL).await;
     let shared = orders::measure(&functions, effort, SHARED_POOL).await;
+    let records = records::measure(&functions.forward_events, effort).await;
     let growth = orders::growth(&functions, effort).await;
     let crowds = crowd::measure(effort);
     let sharing = crowd::measure_sharing(effort);
@@ -122,6 +138,7 @@ async fn bench(effort: &Effort) -> Result<(), String> {
         crowds,
         sharing,
         beside_waiting,
+        records,
         growth,
     };
     let mut text = format!("# What it takes, on {}\n", machine());

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use support::events::{Queue, Route};
+use support::events::{Queue, Route, records};
 
 use crate::effort::Effort;
 use crate::endpoint::Endpoint;
@@ -80,6 +80,7 @@ impl Script {
             "assign-numbers" => events::batch(Queue::Assign, [self.stage.next_assigned(POOL)]),
             "release-numbers" => events::batch(Queue::Release, [self.stage.next_completed()]),
             "refill-pool" => events::batch(Queue::Refill, [events::imported()]),
+            "forward-events" => records([Some(events::completed(1).as_bytes())]),
             _ => events::call(Route::Switch, &self.caller, &self.called, Case::Connect),
         };
         event.to_string()

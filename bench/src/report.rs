@@ -6,6 +6,7 @@ use crate::events;
 use crate::function::Functions;
 use crate::orders::{OrderFigures, PoolGrowth};
 use crate::processes::{ByName, Measurements, Processes};
+use crate::records::{self, Records};
 use crate::sample::{figure, thousands};
 use crate::table::Section;
 use crate::waiting::BesideWaiting;
@@ -21,6 +22,7 @@ pub(crate) struct Run {
     pub(crate) crowds: Vec<CrowdFigures>,
     pub(crate) sharing: SharedPoolFigures,
     pub(crate) beside_waiting: [BesideWaiting; 2],
+    pub(crate) records: [Records; 2],
     pub(crate) growth: Vec<PoolGrowth>,
 }
 
@@ -38,6 +40,8 @@ impl Run {
             self.needs(),
             self.routes(),
             self.orders(),
+            records(&self.records),
+            latency_of_sqs(),
             self.tries(),
             self.sharing(),
             beside_waiting(&self.beside_waiting),
@@ -91,7 +95,7 @@ impl Run {
         section.note(
             "As the Runtime API sees it: from handing an event out until its answer is posted. \
              resolve-call, one-get-item and node read one row; hello calls nobody; assign-numbers, \
-             release-numbers and refill-pool handle one message. \
+             release-numbers and refill-pool handle one message, and forward-events one record. \
              CPU: processor time of the process for one invoke.",
         )
     }
@@ -269,6 +273,49 @@ impl Run {
             section.row([name.to_owned()].into_iter().chain(cells));
         }
     }
+}
+
+/// Records of a Kafka topic, one by one and in full batches.
+pub(crate) fn records(sizes: &[Records; 2]) -> Section {
+    let mut section = Section::new(
+        "Records of a Kafka topic, through one environment",
+        "records in a batch | records a second | ms per batch | CPU per record | requests to SQS | \
+         bytes of its value | bytes in Lambda's event",
+    );
+    for records in sizes {
+        let size = records.size as f64;
+        section.row([
+            records.size.to_string(),
+            figure(records.a_second()),
+            records.time.shown(""),
+            format!("{} ms", figure(records.processor.median() / size)),
+            figure(records.requests),
+            figure(records.value),
+            figure(records.event),
+        ]);
+    }
+    section.note(
+        "Over HTTP. A third of the records of a full batch are releases; all columns but ms per batch are \
+         for one record. The queues take no time here, and far less than SQS.",
+    )
+}
+
+/// What SQS's own latency would leave of that, worked out.
+pub(crate) fn latency_of_sqs() -> Section {
+    let mut section = Section::new(
+        "Records a second that SQS allows one environment, worked out",
+        "ms of a request | ms per batch of 100 | records a second",
+    );
+    for latency in [5.0, 10.0, 20.0] {
+        let batch = latency * records::requests_in_a_row() as f64;
+        let a_second = 1000.0 * records::BATCH as f64 / batch;
+        section.row([figure(latency), figure(batch), figure(a_second)]);
+    }
+    section.note(format!(
+        "A full batch is {} requests to the assign queue, one after the other, and fewer to the release \
+         queue at the same time. The function's own time comes on top.",
+        records::requests_in_a_row()
+    ))
 }
 
 /// The times of orders alone, and of the same orders beside those that wait.

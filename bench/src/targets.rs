@@ -26,6 +26,7 @@ impl Run {
             (&self.functions.assign_numbers, 3.5),
             (&self.functions.release_numbers, 3.5),
             (&self.functions.refill_pool, 3.5),
+            (&self.functions.forward_events, 3.5),
         ] {
             let size = function.zipped as f64 / MEGABYTE;
             targets.beside(&format!("{}: zip, MB", function.name), size, reference, most);
