@@ -342,8 +342,8 @@ pub(crate) fn beside_waiting(runs: &[BesideWaiting; 2]) -> Section {
     }
     section.note(
         "From an order's arrival on the assign queue to its announcement, on the same virtual clock; \
-         140 orders a second at random, in an exclusive pool. The orders that wait come back from the \
-         waiting queue by their own delays. Both queues have the batches and the concurrency of the \
+         140 orders a second at random, in an exclusive pool. The orders that wait arrived before, all at \
+         once, and come back from the waiting queue by their own delays. Both queues have the batches and the concurrency of the \
          template, and the same environments, each of which handles one batch at a time. Not simulated: \
          the time in which Lambda polls a queue and starts an environment, and limits of the account.",
     )

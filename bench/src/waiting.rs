@@ -42,11 +42,11 @@ pub(crate) struct BesideWaiting {
     pub(crate) waiting: usize,
     /// Milliseconds from an order's arrival on the assign queue to its announcement.
     pub(crate) time: Sample,
-    /// How often an order that waits was tried, each second.
+    /// Tries of orders that wait, each second.
     pub(crate) tries: f64,
     /// Read units of both pools, each second.
     pub(crate) read_units: f64,
-    /// The environments that the function needed.
+    /// The environments that the function needed, also when the orders that wait arrived.
     pub(crate) environments: usize,
 }
 
