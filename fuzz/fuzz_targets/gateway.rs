@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use aws_sdk_dynamodb::config::BehaviorVersion;
+use journal::Journal;
 use lambda_support::Clock;
 use libfuzzer_sys::fuzz_target;
 use resolve_call::{ResolveCall, Settings};
@@ -25,6 +26,7 @@ static FUNCTION: LazyLock<(Runtime, ResolveCall)> = LazyLock::new(|| {
         aws_sdk_dynamodb::Client::from_conf(dynamodb.behavior_version(version).build()),
         aws_sdk_secretsmanager::Client::from_conf(secrets.behavior_version(version).build()),
         Clock::new(|| 1_795_420_800),
+        Journal::new("masking", std::io::sink),
     );
     (Builder::new_current_thread().enable_all().build().unwrap(), function)
 });

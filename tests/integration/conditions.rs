@@ -91,7 +91,10 @@ async fn a_number_that_is_imported_again_keeps_its_row() {
     assert_eq!(import, Import::Known);
     assert_eq!(tables.numbers.rows(std::slice::from_ref(&bought)).await.unwrap(), before);
     let page = tables.numbers.free(&pool, 0, at(20), 10, None).await.unwrap();
-    assert!(page.numbers.contains(&bought), "it is in its first shard: {page:?}");
+    assert!(
+        page.numbers.iter().any(|row| row.number == bought),
+        "it is in its first shard: {page:?}"
+    );
 }
 
 #[tokio::test]

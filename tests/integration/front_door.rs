@@ -130,7 +130,7 @@ async fn each_refusal_is_one_line_with_its_route_and_its_kind() {
         (twilio_call(&form, "AAAA"), key(Route::Twilio), "mismatch"),
         (broken, key(Route::Twilio), "unreadable"),
         (exotel_call("another", &[]), key(Route::Exotel), "mismatch"),
-        (nowhere, String::new(), "unknown_route"),
+        (nowhere, "unknown".to_owned(), "unknown_route"),
     ] {
         let before = refusals(&world).len();
         let (status, _) = world.when_requested(&event).await;
@@ -150,8 +150,8 @@ async fn a_malformed_caller_is_answered_as_withheld_and_not_called_so_in_the_log
     let world = World::without_tables();
     let reason = |world: &World| {
         let line: Value = serde_json::from_str(world.log().lines().last().unwrap()).unwrap();
-        assert_eq!(line["fields"]["message"], "rejected a call");
-        line["fields"]["reason"].as_str().unwrap().to_owned()
+        assert_eq!((&line["line"], &line["decision"]), (&json!("call"), &json!("reject")));
+        line["reason"].as_str().unwrap().to_owned()
     };
     for (from, to, expected) in [
         ("anonymous", "+622150001", "caller_hidden"),

@@ -16,6 +16,7 @@ mod dry_pools;
 mod event_rules;
 mod forward_events;
 mod front_door;
+mod journal;
 mod money;
 mod number_api;
 mod parsing;

@@ -342,11 +342,17 @@ async fn a_number_that_is_withdrawn_in_one_pool_can_be_imported_into_another() {
     tell("pool.withdraw", "us").await;
     stage.seconds_pass(60);
     let log = tell("pool.import", "eu").await;
-    assert!(log.contains(r#""taken_over":0,"of_another_pool":2"#), "they serve an order: {log}");
+    assert!(
+        log.contains(r#""NumbersChanged":0,"NumbersUnchanged":0,"NumbersElsewhere":2"#),
+        "they serve an order: {log}"
+    );
     stage.world.when_told(&event("completed", "o-1", 2)).await;
     stage.seconds_pass(600);
     let log = tell("pool.import", "eu").await;
-    assert!(log.contains(r#""taken_over":2,"of_another_pool":0"#), "{log}");
+    assert!(
+        log.contains(r#""NumbersChanged":2,"NumbersUnchanged":0,"NumbersElsewhere":0"#),
+        "{log}"
+    );
     assert_eq!(stage.free().await, numbers);
 }
 
@@ -365,10 +371,16 @@ async fn a_number_of_a_shared_pool_is_not_moved_while_somebody_has_a_route_on_it
     tell("pool.withdraw", "us").await;
     stage.seconds_pass(HOUR);
     let log = tell("pool.import", "eu").await;
-    assert!(log.contains(r#""taken_over":0,"of_another_pool":2"#), "{log}");
+    assert!(
+        log.contains(r#""NumbersChanged":0,"NumbersUnchanged":0,"NumbersElsewhere":2"#),
+        "{log}"
+    );
     stage.seconds_pass(25 * HOUR);
     let log = tell("pool.import", "eu").await;
-    assert!(log.contains(r#""taken_over":2,"of_another_pool":0"#), "{log}");
+    assert!(
+        log.contains(r#""NumbersChanged":2,"NumbersUnchanged":0,"NumbersElsewhere":0"#),
+        "{log}"
+    );
 }
 
 #[tokio::test]

@@ -296,5 +296,5 @@ async fn a_check_counts_all_numbers_of_a_shared_pool() {
     assign(&world, "o-1", &PAIR).await;
     world.given_pools(&pools("shared"));
     world.when_pool_told(&json!({"type": "pool.check", "pool": "id-jkt"})).await;
-    assert!(world.log().contains(r#""free":4"#), "{}", world.log());
+    assert!(world.log().contains(r#""NumbersFree":4"#), "{}", world.log());
 }

@@ -162,7 +162,7 @@ pub(crate) async fn a_late_assignment_finds_its_order_closed(scene: &'static Sce
     check_json("a close of an unknown order", &announcement, &released(order_id, 9, "completed"))?;
     let (customer, agent) = (stack.phone(), stack.phone());
     stack.tell(&assigned(order_id, 8, &[("customer", &customer), ("agent", &agent)])).await?;
-    stack.logged(&["ignored an event of a closed order", "\"order.id\":\"late-1\""]).await?;
+    stack.logged(&["\"outcome\":\"closed_before\"", "\"order_id\":\"late-1\""]).await?;
     let row = rows_of(stack, "OrdersTable", order_id).await?;
     let row = row.first().map(|row| [text(row, "state"), text(row, "version")]);
     check("the row", &row, &Some([Some("closed"), Some("9")]))?;

@@ -54,7 +54,7 @@ pub(crate) async fn a_withdrawn_number_serves_no_new_order_until_it_is_imported_
 
     stack.tell_pool(pool, &json!({"type": "pool.withdraw", "pool": pool, "numbers": two})).await?;
     stack
-        .logged(&["refill-pool", "withdrew numbers", "\"pool\":\"by-hand\"", "\"withdrawn\":2"])
+        .logged(&["refill-pool", "pool.withdraw", "\"pool\":\"by-hand\"", "\"NumbersChanged\":2"])
         .await?;
     let (_, answer) = stack.resolve(&customer, &has["agent"]).await?;
     check_json("a live order goes on", &answer["connect_to"], &agent.into())?;
@@ -109,7 +109,9 @@ pub(crate) async fn a_pool_that_runs_low_is_checked(scene: &'static Scene) -> Re
     created["pool"] = "low".into();
     stack.tell(&created).await?;
     stack.logged(&["assign-numbers", "asked for a refill", "\"pool\":\"low\""]).await?;
-    stack.logged(&["refill-pool", "checked a pool", "\"pool\":\"low\"", "\"free\":5"]).await?;
+    stack
+        .logged(&["refill-pool", "\"line\":\"check\"", "\"pool\":\"low\"", "\"NumbersFree\":5"])
+        .await?;
     let orders = stack.rows("OrdersTable").await?;
     let written = orders.iter().any(|row| format!("{row:?}").contains("\"low-1\""));
     check("order.created wrote a row", &written, &false)
@@ -121,7 +123,7 @@ pub(crate) async fn a_check_without_a_pool_reaches_every_pool(scene: &'static Sc
     let pools: Value = serde_json::from_str(include_str!("pools.json")).unwrap_or_default();
     for pool in pools.as_array().into_iter().flatten() {
         let pool = format!("\"pool\":{}", pool["id"]);
-        stack.logged(&["refill-pool", "checked a pool", &pool]).await?;
+        stack.logged(&["refill-pool", "\"line\":\"check\"", &pool]).await?;
     }
     Ok(())
 }

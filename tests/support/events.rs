@@ -82,6 +82,7 @@ pub fn batch(queue: Queue, messages: impl IntoIterator<Item = Delivery>) -> Valu
             });
         }
         let attributes = &mut record["attributes"];
+        attributes["SentTimestamp"] = (message.first_received_at * 1000).to_string().into();
         attributes["ApproximateReceiveCount"] = message.count.to_string().into();
         attributes["ApproximateFirstReceiveTimestamp"] =
             (message.first_received_at * 1000).to_string().into();

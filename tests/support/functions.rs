@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::alarms::resources;
 use crate::cloud::Cloud;
 use crate::events::Queue;
+use crate::logs::journal;
 use crate::wire::Clients;
 
 /// The name of the secret with the key of the phone hashes.
@@ -36,6 +37,9 @@ pub const WAITING: &str = "http://queues/waiting";
 
 /// The dead-letter queue of records that could not be carried.
 pub const FORWARD_DEAD_LETTERS: &str = "http://queues/forward-dead-letters";
+
+/// The namespace of the metrics, which every function gets.
+const NAMESPACE: (&str, &str) = (journal::NAMESPACE, "masking");
 
 /// The dead-letter queue of a queue.
 pub fn dead_letters(queue: Queue) -> &'static str {
@@ -71,6 +75,7 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
         ("REFILL_QUEUE_URL", REFILL),
         ("NUMBER_EVENTS_QUEUE_URL", NUMBER_EVENTS),
         ("STACK_NAME", "masking"),
+        NAMESPACE,
         ("API_URL", "https://calls.example.com"),
     ];
     let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
@@ -83,6 +88,7 @@ pub fn forward_variables() -> Vec<(&'static str, String)> {
         ("ASSIGN_QUEUE_URL", url(Queue::Assign)),
         ("RELEASE_QUEUE_URL", url(Queue::Release)),
         ("DEAD_LETTER_QUEUE_URL", FORWARD_DEAD_LETTERS),
+        NAMESPACE,
     ];
     variables.map(|(name, url)| (name, url.to_owned())).into()
 }
@@ -168,15 +174,27 @@ impl Functions {
             given_by_the_template("ForwardEvents").contains(name).then_some(variable.1)
         });
         Self {
-            forward: ForwardEvents::new(forward.expect("all settings"), sqs.clone()),
+            forward: ForwardEvents::new(
+                forward.expect("all settings"),
+                sqs.clone(),
+                clock.clone(),
+                journal(),
+            ),
             assign: AssignNumbers::new(
                 assign,
                 dynamodb.clone(),
                 sqs.clone(),
                 secrets.clone(),
                 clock.clone(),
+                journal(),
             ),
-            release: ReleaseNumbers::new(release, dynamodb.clone(), sqs.clone(), clock.clone()),
+            release: ReleaseNumbers::new(
+                release,
+                dynamodb.clone(),
+                sqs.clone(),
+                clock.clone(),
+                journal(),
+            ),
             refill: RefillPool::new(
                 refill,
                 dynamodb.clone(),
@@ -184,8 +202,9 @@ impl Functions {
                 secrets.clone(),
                 transport,
                 clock.clone(),
+                journal(),
             ),
-            resolve: ResolveCall::new(resolve, dynamodb, secrets, clock.clone()),
+            resolve: ResolveCall::new(resolve, dynamodb, secrets, clock.clone(), journal()),
         }
     }
 

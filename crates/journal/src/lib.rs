@@ -18,11 +18,16 @@ use metrique::writer::sink::FlushImmediately;
 use metrique::writer::{BoxEntrySink, FormatExt};
 use tracing_subscriber::fmt::MakeWriter;
 
-pub use self::lines::{Batch, Call, Check, Event, Message, ProviderRequest, Refusal, Report};
+pub use self::lines::{
+    Batch, Call, Check, Event, Message, ProviderRequest, Refusal, Report, Stock,
+};
 
 /// Where the lines go. Clones write to the same place.
 #[derive(Clone)]
 pub struct Journal(BoxEntrySink);
+
+/// The environment variable with the namespace of the metrics, which the template sets.
+pub const NAMESPACE: &str = "METRICS_NAMESPACE";
 
 /// A word where a line has no name of an order's pool, since empty dimensions are not allowed.
 pub const UNKNOWN: &str = "unknown";

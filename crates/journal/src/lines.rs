@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use metrique::emf::flags::NoMetric;
 use metrique::unit::{Millisecond, Second};
 use metrique::unit_of_work::metrics;
 use metrique::writer::BoxEntrySink;
@@ -109,8 +110,10 @@ pub struct Event {
     /// The type of the event, such as `order.completed`.
     pub event: &'static str,
     /// The version of the event.
+    #[metrics(flags(NoMetric))]
     pub version: Option<u64>,
     /// The version of the order's row, if the event was ignored because of it.
+    #[metrics(flags(NoMetric))]
     pub stored_version: Option<u64>,
     /// The order's pool, as far as it is known.
     pub pool: String,
@@ -178,6 +181,27 @@ pub struct Check {
     pub provider: &'static str,
     /// Why the check ended early, if it did.
     pub stopped: Option<&'static str>,
+    /// What the pool has. Absent if its table did not answer.
+    #[metrics(flatten)]
+    pub stock: Option<Stock>,
+    /// Numbers that this check bought.
+    #[metrics(name = "NumbersBought")]
+    pub bought: u64,
+    /// Numbers that this check gave back to the provider.
+    #[metrics(name = "NumbersGivenBack")]
+    pub given_back: u64,
+    /// Numbers that this check withdrew, since the account lacks them.
+    #[metrics(name = "NumbersLost")]
+    pub lost: u64,
+    /// Numbers of the account that this check put into the pool.
+    #[metrics(name = "NumbersAdopted")]
+    pub adopted: u64,
+}
+
+/// What a pool has.
+#[metrics(subfield)]
+#[derive(Debug)]
+pub struct Stock {
     /// Numbers that may serve an order now.
     #[metrics(name = "NumbersFree")]
     pub free: u64,
@@ -193,18 +217,6 @@ pub struct Check {
     /// Numbers that the provider's account is paid for, at most.
     #[metrics(name = "NumbersPaid")]
     pub paid: u64,
-    /// Numbers that this check bought.
-    #[metrics(name = "NumbersBought")]
-    pub bought: u64,
-    /// Numbers that this check gave back to the provider.
-    #[metrics(name = "NumbersGivenBack")]
-    pub given_back: u64,
-    /// Numbers that this check withdrew, since the account lacks them.
-    #[metrics(name = "NumbersLost")]
-    pub lost: u64,
-    /// Numbers of the account that this check put into the pool.
-    #[metrics(name = "NumbersAdopted")]
-    pub adopted: u64,
 }
 
 impl Check {
@@ -215,11 +227,7 @@ impl Check {
             pool: pool.into(),
             provider,
             stopped: None,
-            free: 0,
-            held: 0,
-            cooling: 0,
-            min_free: 0,
-            paid: 0,
+            stock: None,
             bought: 0,
             given_back: 0,
             lost: 0,
@@ -310,9 +318,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch that ended so.
-    pub fn new(outcome: &'static str, batch_time: Duration) -> Self {
-        Self { line: "batch", outcome, forwarded: 0, refused: 0, on_topic: None, batch_time }
+    /// A batch that ended so, without its figures.
+    pub fn new(outcome: &'static str) -> Self {
+        let (on_topic, batch_time) = (None, Duration::ZERO);
+        Self { line: "batch", outcome, forwarded: 0, refused: 0, on_topic, batch_time }
     }
 }
 

@@ -2,26 +2,32 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A clock that counts whole seconds. Clones share one source of time.
+/// A clock. Rules count whole seconds, and figures milliseconds. Clones share one source of
+/// time.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+pub struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
 
 impl Clock {
     /// The clock of this machine.
     pub fn system() -> Self {
-        Self::new(unix_seconds)
+        Self(Arc::new(since_the_epoch))
     }
 
     /// A clock that reads the time from `unix_seconds`.
     pub fn new(unix_seconds: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(unix_seconds))
+        Self(Arc::new(move || Duration::from_secs(unix_seconds())))
     }
 
     /// The time, in seconds since the Unix epoch.
     pub fn unix_seconds(&self) -> u64 {
-        (self.0)()
+        (self.0)().as_secs()
+    }
+
+    /// The time, in milliseconds since the Unix epoch.
+    pub fn unix_millis(&self) -> u64 {
+        u64::try_from((self.0)().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -32,7 +38,11 @@ impl fmt::Debug for Clock {
 }
 
 /// The time of this machine, in seconds since the Unix epoch.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    since_the_epoch().as_secs()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+fn since_the_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

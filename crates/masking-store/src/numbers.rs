@@ -29,7 +29,7 @@ pub struct Numbers {
 #[derive(Debug)]
 pub struct FreePage {
     /// The numbers, the longest free first.
-    pub numbers: Vec<Number>,
+    pub numbers: Vec<IndexedNumber>,
     /// Where the next page begins. None on the last page.
     pub next: Option<PageKey>,
 }
@@ -170,7 +170,7 @@ impl Numbers {
             .map_err(AwsError::of("Query on Numbers"))?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty()).map(PageKey);
         let rows = answer.items.unwrap_or_default().into_iter().map(indexed);
-        let numbers = rows.map(|row| row.map(|row| row.number)).collect::<Result<_, _>>()?;
+        let numbers = rows.collect::<Result<_, _>>()?;
         Ok(FreePage { numbers, next })
     }
 

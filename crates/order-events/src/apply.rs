@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lambda_support::Clock;
 use masking::{
-    Attempt, Ignored, Number, NumbersNeeded, OrderId, OrderRequest, Outcome, Pool, Task, Timestamp,
+    Attempt, Commit, Ignored, KnownRow, Number, NumbersNeeded, OrderId, OrderRequest, Outcome,
+    Pool, PoolId, Task, Timestamp,
 };
 use masking_store::{Orders, StoreError};
 
@@ -52,41 +53,91 @@ impl Candidates for NoCandidates {
     async fn forget(&self, _: &Pool) {}
 }
 
+/// The result of an event, and what was done for it.
+#[derive(Debug)]
+pub struct Applied {
+    /// The outcome. An error if a read failed, or two writes got no answer: the event may have
+    /// been applied.
+    pub outcome: Result<Outcome, StoreError>,
+    /// What was done for the event.
+    pub effort: Effort,
+}
+
+/// What was done for an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// How many plans were written, or tried to be.
+    pub tries: u32,
+    /// How many of these lost against other writes.
+    pub conflicts: u32,
+    /// Whether the row took in the event now, and not at an earlier delivery.
+    pub wrote: bool,
+    /// Whether the order held numbers before.
+    pub held_before: bool,
+    /// The order's pool, as far as it was seen.
+    pub pool: Option<PoolId>,
+    /// Why the event was ignored, if it was, and the version of the order's row.
+    pub ignored: Option<(Ignored, u64)>,
+}
+
 /// Applies an event to its order. If `blind`, it makes its first write without reading the
 /// order's row, which saves a read in the common case.
-///
-/// # Errors
-///
-/// A read failed, or two writes got no answer. The event may have been applied.
 pub async fn apply(
     orders: &Orders,
     clock: &Clock,
     step: &Step<'_>,
     blind: bool,
     candidates: &impl Candidates,
+) -> Applied {
+    let mut effort = Effort::default();
+    let outcome = drive(orders, clock, step, blind, candidates, &mut effort).await;
+    Applied { outcome, effort }
+}
+
+async fn drive(
+    orders: &Orders,
+    clock: &Clock,
+    step: &Step<'_>,
+    blind: bool,
+    candidates: &impl Candidates,
+    effort: &mut Effort,
 ) -> Result<Outcome, StoreError> {
+    let now = || Timestamp::from_seconds(clock.unix_seconds());
     let mut attempt = Attempt::new(step.order_id, step.version, &step.request, blind);
     loop {
-        match attempt.next(Timestamp::from_seconds(clock.unix_seconds())) {
-            Task::ReadRow => attempt.saw(orders.order(step.order_id).await?),
+        match attempt.next(now()) {
+            Task::ReadRow => {
+                let row = orders.order(step.order_id).await?;
+                effort.saw(&row, now());
+                attempt.saw(row);
+            }
             Task::TakeNumbers(needed) => {
                 let numbers = candidates.take(&needed).await?;
                 attempt.took(numbers);
             }
-            Task::Commit { plan, now } => match orders.commit(plan, now).await {
-                Ok(commit) => attempt.answered(commit),
-                Err(error) => {
-                    if !attempt.unanswered() {
-                        return Err(error);
+            Task::Commit { plan, now } => {
+                effort.tries += 1;
+                effort.pool.clone_from(&plan.order.pool);
+                match orders.commit(plan, now).await {
+                    Ok(commit) => {
+                        effort.committed(&commit, now);
+                        attempt.answered(commit);
+                    }
+                    Err(error) => {
+                        if !attempt.unanswered() {
+                            return Err(error);
+                        }
+                        // The row will tell whether it was written; if so, it was now.
+                        effort.wrote = true;
                     }
                 }
-            },
+            }
             Task::PutBack { pool, numbers } => candidates.put_back(pool, numbers).await,
             Task::Forget { pool } => candidates.forget(pool).await,
             Task::Pause { longest } => pause(longest).await,
             Task::Done(outcome) => {
                 if let Outcome::Ignored { why, stored_version } = outcome {
-                    log_ignored(step, why, stored_version);
+                    effort.ignored = Some((why, stored_version));
                 }
                 return Ok(outcome);
             }
@@ -94,13 +145,24 @@ pub async fn apply(
     }
 }
 
-fn log_ignored(step: &Step<'_>, why: Ignored, stored_version: u64) {
-    let message = match why {
-        Ignored::Closed => "ignored an event of a closed order",
-        Ignored::Stale => "ignored a stale event",
-        Ignored::SameVersion => "ignored an event of the version of another one",
-    };
-    tracing::info!(order.id = %step.order_id, event.version = step.version, stored_version, "{message}");
+impl Effort {
+    fn saw(&mut self, row: &KnownRow, now: Timestamp) {
+        if let KnownRow::Present(order) = row {
+            self.pool.clone_from(&order.pool);
+            self.held_before = order.holding(now).is_some();
+        }
+    }
+
+    fn committed(&mut self, commit: &Commit, now: Timestamp) {
+        match commit {
+            Commit::Done => self.wrote = true,
+            Commit::Moved(row) => {
+                self.conflicts += 1;
+                self.saw(row, now);
+            }
+            Commit::Lost(_) | Commit::Busy => self.conflicts += 1,
+        }
+    }
 }
 
 async fn pause(longest: Duration) {

@@ -8,7 +8,8 @@ use std::error::Error;
 use lambda_support::Chain;
 use lambda_support::sqs::{Fate, Refusal};
 use masking::{Announcement, Attempt, OrderEvent, OrderId, Outcome, PoolId, RefusedEvent};
-use masking_store::StoreError;
+
+use crate::Applied;
 
 /// The decision on the message of an order event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +47,9 @@ impl Verdict {
     /// # Errors
     ///
     /// The pool is dry, which the function decides itself.
-    pub fn of(applied: Result<Outcome, StoreError>, event: &OrderEvent) -> Result<Self, DryPool> {
+    pub fn of(applied: Applied, event: &OrderEvent) -> Result<Self, DryPool> {
         let order_id = &event.order_id;
-        Ok(match applied {
+        Ok(match applied.outcome {
             Ok(Outcome::Announce(announcement)) => Self::announce(announcement),
             Ok(Outcome::Ignored { .. }) => Self::silent(Fate::Done),
             Ok(Outcome::Dry { pool }) => return Err(DryPool(pool)),

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::credential::Credential;
 use crate::time::rfc_2822;
-use crate::transport::{Cause, NoReply, Reply, Transport};
+use crate::transport::{Cause, Ended, NoReply, Reply, Transport};
 
 /// The time limit for one request, from connecting to the whole answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -242,8 +242,15 @@ impl Http {
         if left.is_zero() {
             return Err(Problem::OutOfTime);
         }
-        let limit = left.min(ATTEMPT_TIMEOUT);
-        match tokio::time::timeout(limit, self.transport.send(request)).await {
+        let (limit, began) = (left.min(ATTEMPT_TIMEOUT), Instant::now());
+        let sent = tokio::time::timeout(limit, self.transport.send(request)).await;
+        let ended = match &sent {
+            Ok(Ok(reply)) => Ended::Answered(reply.status.as_u16()),
+            Ok(Err(NoReply::NotSent(_))) => Ended::NotReached,
+            Ok(Err(NoReply::Lost(_))) | Err(_) => Ended::Unanswered,
+        };
+        self.transport.observe(ended, began.elapsed());
+        match sent {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(NoReply::NotSent(cause))) => Err(Problem::NotReached(cause)),
             Ok(Err(NoReply::Lost(cause))) => Err(Problem::NoAnswer(cause)),

@@ -41,5 +41,7 @@ pub use self::rental::{BuyError, Listing, Owned, Purpose, Tagged};
 pub use self::rental_secret::RentalSecret;
 pub use self::route::Route;
 pub use self::secret::ProviderSecret;
-pub use self::transport::{Cause, NoReply, Reply as ProviderReply, Sending, Transport, client};
+pub use self::transport::{
+    Cause, Ended, NoReply, Reply as ProviderReply, Sending, Transport, client,
+};
 pub use self::webhook::{Refusal, Reply, Request, Webhook};

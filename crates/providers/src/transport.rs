@@ -38,9 +38,25 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 /// A request on its way.
 pub type Sending = Pin<Box<dyn Future<Output = Result<Reply, NoReply>> + Send>>;
 
+/// How a request ended, for figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The provider answered with this status.
+    Answered(u16),
+    /// No connection was made.
+    NotReached,
+    /// No answer came in time, or it broke off.
+    Unanswered,
+}
+
 /// Sends requests to providers. Clones share their connections.
 #[derive(Clone)]
-pub struct Transport(Arc<dyn Fn(Request<Vec<u8>>) -> Sending + Send + Sync>);
+pub struct Transport {
+    send: Arc<dyn Fn(Request<Vec<u8>>) -> Sending + Send + Sync>,
+    observer: Option<Observer>,
+}
+
+type Observer = Arc<dyn Fn(Ended, Duration) + Send + Sync>;
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,11 +79,23 @@ impl Transport {
 
     /// Sends requests by `send`.
     pub fn new(send: impl Fn(Request<Vec<u8>>) -> Sending + Send + Sync + 'static) -> Self {
-        Self(Arc::new(send))
+        Self { send: Arc::new(send), observer: None }
+    }
+
+    /// The same way, which tells how each request ended, and how long it took.
+    #[must_use]
+    pub fn observed(&self, observer: impl Fn(Ended, Duration) + Send + Sync + 'static) -> Self {
+        Self { send: Arc::clone(&self.send), observer: Some(Arc::new(observer)) }
     }
 
     pub(crate) fn send(&self, request: Request<Vec<u8>>) -> Sending {
-        (self.0)(request)
+        (self.send)(request)
+    }
+
+    pub(crate) fn observe(&self, ended: Ended, took: Duration) {
+        if let Some(observer) = &self.observer {
+            observer(ended, took);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts of the function, which are made once while it starts.
 
+use journal::Journal;
 use lambda_support::sqs::SourceQueue;
 use lambda_support::{CachedSecret, Clock};
 use masking::{PhoneHashKey, Pools, Timestamp};
@@ -28,16 +29,18 @@ pub struct AssignNumbers {
     pub(crate) intake: Intake,
     pub(crate) low_water: LowWater,
     pub(crate) clock: Clock,
+    pub(crate) journal: Journal,
 }
 
 impl AssignNumbers {
-    /// Makes the function from its settings, clients and clock.
+    /// Makes the function from its settings, clients, clock and journal.
     pub fn new(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
         sqs: aws_sdk_sqs::Client,
         secrets: aws_sdk_secretsmanager::Client,
         clock: Clock,
+        journal: Journal,
     ) -> Self {
         let queue =
             SourceQueue::new(sqs.clone(), settings.queue_url, settings.dead_letter_queue_url)
@@ -54,6 +57,7 @@ impl AssignNumbers {
             intake: Intake::new(queue, sqs.clone(), settings.number_events_queue_url),
             low_water: LowWater::new(sqs, settings.refill_queue_url, clock.clone()),
             clock,
+            journal,
         }
     }
 

@@ -6,7 +6,8 @@ use masking::{
     Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderQueue,
     OrderRequest, Person, PhoneHashKey, Pool, PoolChoice, PoolId, Pools,
 };
-use order_events::{Intake, Step, Verdict, apply, refusal};
+use order_events::{Intake, Step, Story, Verdict, apply, refusal};
+use tokio::time::Instant;
 
 use crate::AssignNumbers;
 use crate::stock::Stock;
@@ -47,30 +48,41 @@ impl<'a> Batch<'a> {
 
     /// Decides what happens to a message, and carries it out.
     async fn handle(&self, message: &SqsMessage) -> Delivery {
-        let verdict = self.judge(message).await;
-        self.function.intake.perform(message, &verdict).await
+        let began = Instant::now();
+        let (verdict, story) = self.judge(message).await;
+        let delivery = self.function.intake.perform(message, &verdict).await;
+        let now = self.function.clock.unix_millis();
+        let mut line = story.line(message, &verdict, now, began.elapsed());
+        if story.effort.wrote {
+            line.free = self.stock.longest_free(&verdict, self.function.now());
+        }
+        self.function.journal.write(line);
+        delivery
     }
 
-    async fn judge(&self, message: &SqsMessage) -> Verdict {
+    async fn judge(&self, message: &SqsMessage) -> (Verdict, Story) {
         let event = match Intake::read(message) {
             Ok(event) => event,
-            Err(why) => return Verdict::refuse(why),
+            Err(why) => return (Verdict::refuse(why), Story::default()),
         };
         let pools = &self.function.pools;
         let why = match &event.kind {
             EventKind::Created { pool } => match pools.named(pool.as_deref()) {
-                Ok(pool) => return self.look_ahead(&event, pool).await,
+                Ok(pool) => return (self.look_ahead(&event, pool).await, Story::of(event)),
                 Err(why) => why,
             },
             EventKind::AgentAssigned(assignment) => match pool_choice(pools, assignment) {
-                Ok(pool) => return self.assign(message, &event, pool, assignment).await,
+                Ok(pool) => {
+                    let (verdict, story) = self.assign(message, &event, pool, assignment).await;
+                    return (verdict, Story { event: Some(event), ..story });
+                }
                 Err(why) => why,
             },
             EventKind::AgentUnassigned | EventKind::Completed | EventKind::Cancelled => {
                 OrderQueue::Release.instead()
             }
         };
-        Verdict::refuse(event.refuse(why))
+        (Verdict::refuse(event.refuse(why)), Story::of(event))
     }
 
     /// A new order will soon need numbers: checks whether its pool runs low, so that it
@@ -88,12 +100,12 @@ impl<'a> Batch<'a> {
         event: &OrderEvent,
         pool: PoolChoice<'_>,
         assignment: &Assignment,
-    ) -> Verdict {
+    ) -> (Verdict, Story) {
         let Some(caller_key) = &self.caller_key else {
             tracing::error!(
                 "the service's secret has no usable caller_key: nothing can be assigned"
             );
-            return Verdict::silent(Fate::Again);
+            return (Verdict::silent(Fate::Again), Story::default());
         };
         let people = assignment.participants.iter().map(|participant| Person {
             role: participant.role.clone(),
@@ -114,8 +126,10 @@ impl<'a> Batch<'a> {
         // not look for numbers.
         let blind = waited.is_none();
         let applied = apply(orders, clock, &step, blind, &self.stock).await;
-        Verdict::of(applied, event)
-            .unwrap_or_else(|dry| self.wait_for_numbers(waited, event, &dry.0))
+        let story = Story { event: None, effort: applied.effort.clone(), waited };
+        let verdict = Verdict::of(applied, event)
+            .unwrap_or_else(|dry| self.wait_for_numbers(waited, event, &dry.0));
+        (verdict, story)
     }
 
     /// The pool is dry: has the event wait, for up to an hour from the first try that found it

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use assign_numbers::{AssignNumbers, Settings};
+use journal::{Journal, NAMESPACE};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use lambda_support::{Clock, aws, env, log};
 
@@ -10,6 +11,7 @@ use lambda_support::{Clock, aws, env, log};
 async fn main() -> Result<(), Error> {
     log::init(env::process);
     let settings = Settings::read(env::process)?;
+    let journal = Journal::standard_output(&env::required(env::process, NAMESPACE)?);
     let aws = aws::config(Duration::from_secs(1), Duration::from_secs(3)).await;
     let function = AssignNumbers::new(
         settings,
@@ -17,6 +19,7 @@ async fn main() -> Result<(), Error> {
         aws_sdk_sqs::Client::new(&aws),
         aws_sdk_secretsmanager::Client::new(&aws),
         Clock::system(),
+        journal,
     );
     function.warm_up().await;
 

@@ -9,10 +9,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use masking::{Allocation, Number, NumbersNeeded, Pool, PoolId, Timestamp};
-use masking_store::{Numbers, PageKey, StoreError};
-use order_events::Candidates;
+use masking::{Allocation, Announcement, Number, NumbersNeeded, Pool, PoolId, Timestamp};
+use masking_store::{IndexedNumber, Numbers, PageKey, StoreError};
+use order_events::{Candidates, Verdict};
 use tokio::sync::Mutex;
 
 use crate::AssignNumbers;
@@ -38,6 +39,8 @@ pub(crate) struct Stock<'a> {
     /// Each has a lock of its own: while one pool is read, the events of others go on.
     shelves: std::sync::Mutex<HashMap<PoolId, Arc<Mutex<Shelf>>>>,
     low: std::sync::Mutex<HashSet<PoolId>>,
+    /// Since when each number that was read has been free, for the journal.
+    free_since: std::sync::Mutex<HashMap<Number, Timestamp>>,
 }
 
 /// The free numbers of an exclusive pool that were read and not yet taken.
@@ -62,8 +65,8 @@ impl<'a> Stock<'a> {
     /// An empty stock. It holds numbers that are free at `now`.
     pub(crate) fn new(function: &'a AssignNumbers, now: Timestamp) -> Self {
         let AssignNumbers { numbers, dry_pools, rosters, .. } = function;
-        let (shelves, low) = Default::default();
-        Self { numbers, dry_pools, rosters, now, shelves, low }
+        let (shelves, low, free_since) = Default::default();
+        Self { numbers, dry_pools, rosters, now, shelves, low, free_since }
     }
 
     /// Checks whether the pool runs low: reads one shard if the batch has read none yet,
@@ -88,6 +91,18 @@ impl<'a> Stock<'a> {
     /// enough.
     pub(crate) fn low_pools(&self) -> Vec<PoolId> {
         self.low.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The longest time that one of the announced numbers had been free before this batch. Those
+    /// that the order held before, and those of a shared pool, do not count.
+    pub(crate) fn longest_free(&self, verdict: &Verdict, now: Timestamp) -> Option<Duration> {
+        let Some(Announcement::Assigned { participants, .. }) = &verdict.announcement else {
+            return None;
+        };
+        let free_since = self.free_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = participants.iter().filter_map(|it| free_since.get(&it.number));
+        let longest = since.map(|since| now.seconds().saturating_sub(since.seconds())).max();
+        longest.map(Duration::from_secs)
     }
 
     fn shelf(&self, pool: &Pool) -> Arc<Mutex<Shelf>> {
@@ -145,7 +160,11 @@ impl<'a> Stock<'a> {
         if page.next.is_some() {
             shelf.shards.push_front((shard, page.next));
         }
-        shelf.free.extend(page.numbers);
+        let mut free_since = self.free_since.lock().unwrap_or_else(PoisonError::into_inner);
+        for IndexedNumber { number, available_at } in page.numbers {
+            free_since.insert(number.clone(), available_at);
+            shelf.free.push(number);
+        }
         Ok(true)
     }
 }

@@ -1,7 +1,7 @@
 //! The event that Lambda makes of a topic's records, as far as the function needs it.
 //!
-//! Key, headers, time, topic and partition of a record are not read: nothing depends on them, and
-//! what is not read can't be wrong. (`aws_lambda_events` requires all of them, so that one odd
+//! Key, headers, topic and partition of a record are not read: nothing depends on them, and what
+//! is not read can't be wrong. Its time is read for a figure alone, and may be anything. (`aws_lambda_events` requires all of them, so that one odd
 //! record would fail its whole batch.)
 //!
 //! Source: AWS Lambda Developer Guide, "Using Lambda with self-managed Apache Kafka", example
@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +29,9 @@ pub(crate) struct Record {
     /// key.
     #[serde(default)]
     value: Value,
+    /// When it was produced, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    timestamp: Value,
 }
 
 /// Where a record stands, as `topic-partition:offset`.
@@ -42,6 +46,16 @@ impl KafkaEvent {
                 (Position(format!("{partition}:{}", record.offset)), &record.value)
             })
         })
+    }
+}
+
+impl KafkaEvent {
+    /// How long the oldest record has been on the topic, as far as the records tell. `now` is in
+    /// milliseconds since the Unix epoch.
+    pub(crate) fn age(&self, now: u64) -> Option<Duration> {
+        let records = self.records.values().flatten();
+        let oldest = records.filter_map(|record| record.timestamp.as_u64()).min()?;
+        Some(Duration::from_millis(now.saturating_sub(oldest)))
     }
 }
 

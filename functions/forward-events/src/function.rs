@@ -4,7 +4,9 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
 };
-use lambda_support::AwsError;
+use journal::{Batch, Journal};
+use lambda_support::{AwsError, Clock};
+use tokio::time::Instant;
 
 use crate::parcel::parcels;
 use crate::sort::{Message, Sorted, sort};
@@ -15,6 +17,8 @@ use crate::{KafkaEvent, Settings};
 pub struct ForwardEvents {
     client: Client,
     settings: Settings,
+    clock: Clock,
+    journal: Journal,
 }
 
 /// The batch is not forwarded, or not all of it. Lambda repeats it until it is.
@@ -32,9 +36,9 @@ pub enum NotForwarded {
 const RECORD_REFUSED: &str = "refused a record";
 
 impl ForwardEvents {
-    /// Makes the function from its settings and the client of SQS.
-    pub fn new(settings: Settings, client: Client) -> Self {
-        Self { client, settings }
+    /// Makes the function from its settings, the client of SQS, clock and journal.
+    pub fn new(settings: Settings, client: Client, clock: Clock, journal: Journal) -> Self {
+        Self { client, settings, clock, journal }
     }
 
     /// Forwards a batch: to both queues at once, to each in the order of the batch. Dead letters
@@ -44,11 +48,21 @@ impl ForwardEvents {
     ///
     /// A part of the batch may not be forwarded. It has to come again, whole.
     pub async fn handle(&self, event: KafkaEvent) -> Result<(), NotForwarded> {
+        let began = Instant::now();
         let forwarded = self.forward(&event).await;
-        forwarded.inspect_err(|error| tracing::error!(%error, "a batch comes again"))
+        let mut line = Batch::new(if forwarded.is_ok() { "forwarded" } else { "again" });
+        line.on_topic = event.age(self.clock.unix_millis());
+        line.batch_time = began.elapsed();
+        if let Ok(refused) = forwarded {
+            line.refused = count(refused);
+            line.forwarded = count(event.records().count()) - line.refused;
+        }
+        self.journal.write(line);
+        forwarded.map(drop).inspect_err(|error| tracing::error!(%error, "a batch comes again"))
     }
 
-    async fn forward(&self, event: &KafkaEvent) -> Result<(), NotForwarded> {
+    /// Returns how many records became dead letters.
+    async fn forward(&self, event: &KafkaEvent) -> Result<usize, NotForwarded> {
         let Sorted { assign, release, mut dead_letters } = sort(event);
         let (assign, release) = tokio::join!(
             self.send(&self.settings.assign_queue_url, assign),
@@ -61,8 +75,9 @@ impl ForwardEvents {
             let (position, reason) = (position.as_str(), reason.as_deref());
             tracing::warn!(position, reason, "{RECORD_REFUSED}");
         }
+        let refused = dead_letters.len();
         match self.send(&self.settings.dead_letter_queue_url, dead_letters).await?.pop() {
-            None => Ok(()),
+            None => Ok(refused),
             Some((_, reason)) => Err(NotForwarded::LeftOut(reason)),
         }
     }
@@ -107,6 +122,10 @@ impl ForwardEvents {
         }
         Ok(refused)
     }
+}
+
+fn count(records: usize) -> u64 {
+    u64::try_from(records).unwrap_or(u64::MAX)
 }
 
 /// An entry of a request: its id is its place.

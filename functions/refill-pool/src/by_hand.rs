@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use journal::Message;
 use masking::{Number, Pool};
 use masking_store::{Change, Import, StoreError, WithdrawnBy};
 
 use crate::RefillPool;
+use crate::circulation::count;
 use crate::handler::for_each;
 
 /// How many numbers a log line names at most.
@@ -29,15 +31,11 @@ impl RefillPool {
     ) -> Result<(), StoreError> {
         let results = for_each(numbers, async |number| self.import_one(pool, number).await).await?;
         let of_another_pool = with(&results, &Arrival::OfAnotherPool);
-        tracing::info!(
-            pool = %pool.id,
-            added = with(&results, &Arrival::Added).len(),
-            put_back = with(&results, &Arrival::PutBack).len(),
-            known = with(&results, &Arrival::Known).len(),
-            taken_over = with(&results, &Arrival::TakenOver).len(),
-            of_another_pool = of_another_pool.len(),
-            "imported numbers"
-        );
+        let mut line = Message::new(pool.id.as_str(), "pool.import");
+        line.unchanged = count(with(&results, &Arrival::Known).len());
+        line.elsewhere = count(of_another_pool.len());
+        line.changed = count(results.len()) - line.unchanged - line.elsewhere;
+        self.journal.write(line);
         if !of_another_pool.is_empty() {
             let numbers = named(of_another_pool.iter().copied());
             tracing::warn!(pool = %pool.id, numbers, "numbers of another pool were not moved: withdraw them there, and import them again when their orders are over");
@@ -70,13 +68,12 @@ impl RefillPool {
         let now = self.now();
         let withdraw = async |number| self.numbers.withdraw(pool, number, by, now).await;
         let results = for_each(numbers, withdraw).await?;
-        tracing::info!(
-            pool = %pool.id,
-            withdrawn = with(&results, &Change::Done).len(),
-            not_of_the_pool = with(&results, &Change::NotSo).len(),
-            to_be_given_back = by == WithdrawnBy::Retirement,
-            "withdrew numbers"
-        );
+        let retires = by == WithdrawnBy::Retirement;
+        let kind = if retires { "pool.retire" } else { "pool.withdraw" };
+        let mut line = Message::new(pool.id.as_str(), kind);
+        line.changed = count(with(&results, &Change::Done).len());
+        line.elsewhere = count(with(&results, &Change::NotSo).len());
+        self.journal.write(line);
         Ok(())
     }
 }

@@ -5,12 +5,13 @@
 //! continued by the next. `reconcile.rs`, `missing.rs`, `ledger.rs` and `purchases.rs`
 //! decide what to do; this file, `closer.rs` and `buy.rs` do it.
 
+use journal::ProviderRequest;
 use masking::{Pool, Provider, Timestamp};
 use masking_store::{Change, Ledger};
-use providers::{ApiError, Listing, NumberApi, Owned, Purpose};
+use providers::{ApiError, Ended, Listing, NumberApi, Owned, Purpose, Transport};
 use tokio::time::Instant;
 
-use crate::circulation::Circulation;
+use crate::circulation::{Circulation, count};
 use crate::handler::RefillPool;
 use crate::missing::has_it;
 use crate::reconcile::{Findings, Retired, Returned, numbers_to_read, reconcile};
@@ -58,14 +59,12 @@ impl RefillPool {
         };
         // Whatever is cut off here is mended by the next check, as after a crash.
         let ended = tokio::time::timeout_at(deadline, check.run()).await;
-        if let Err(stop) = ended.unwrap_or(Err(Stop::OutOfTime)) {
-            check.pause(&stop).await;
+        let stopped = ended.unwrap_or(Err(Stop::OutOfTime)).err();
+        if let Some(stop) = &stopped {
+            check.pause(stop).await;
             stop.log(pool);
-            if matches!(stop, Stop::Table(_)) {
-                return;
-            }
         }
-        check.log();
+        check.log(stopped.as_ref());
     }
 
     /// The API of the pool's provider. `None` for a pool that is filled by hand.
@@ -75,8 +74,31 @@ impl RefillPool {
         }
         // Checks are rare enough to read the secret each time.
         let secret = self.accounts.fresh().await.unwrap_or_default();
-        let api = NumberApi::open(pool.provider, &secret, &self.transport);
+        let transport = self.transport_of(pool.provider);
+        let api = NumberApi::open(pool.provider, &secret, &transport);
         api.map(Some).ok_or(Stop::NoAccount)
+    }
+
+    /// The way to a provider, by which each request leaves a line in the journal.
+    fn transport_of(&self, provider: Provider) -> Transport {
+        let (journal, provider) = (self.journal.clone(), provider.as_str());
+        self.transport.observed(move |ended, took| {
+            let (outcome, status) = match ended {
+                Ended::Answered(status) => (outcome_of(status), Some(status)),
+                Ended::NotReached => ("not_reached", None),
+                Ended::Unanswered => ("no_answer", None),
+            };
+            journal.write(ProviderRequest::new(provider, outcome, status, took));
+        })
+    }
+}
+
+fn outcome_of(status: u16) -> &'static str {
+    match status {
+        200..=299 => "ok",
+        429 => "too_many",
+        300..=499 => "refused",
+        _ => "failed",
     }
 }
 
@@ -253,15 +275,30 @@ impl Check<'_> {
         }
     }
 
-    fn log(&self) {
-        let Self { pool, circulation, done, ledger, .. } = self;
-        let free = circulation.usable(pool, self.function.now());
-        let (numbers, paid) = (circulation.len(), ledger.paid);
-        let Done { added, put_back, taken_over, withdrawn, given_back, bought } = done;
-        tracing::info!(
-            pool = %pool.id, free, numbers, paid, added, put_back, taken_over, withdrawn,
-            given_back, bought, "checked a pool"
-        );
+    /// Writes the journal's line, and warns of a pool that needs numbers. Of a table that did not
+    /// answer nothing is known, so its pool has no figures.
+    fn log(&self, stopped: Option<&Stop>) {
+        let Self { pool, done, .. } = self;
+        let mut line = journal::Check::new(pool.id.as_str(), pool.provider.as_str());
+        line.stopped = stopped.map(Stop::as_str);
+        line.bought = count(done.bought);
+        line.given_back = count(done.given_back);
+        line.lost = count(done.withdrawn);
+        line.adopted = count(done.added + done.put_back + done.taken_over);
+        if matches!(stopped, Some(Stop::Table(_))) {
+            self.function.journal.write(line);
+            return;
+        }
+        let stock = self.circulation.stock(pool, self.function.now());
+        let free = stock.free;
+        line.stock = Some(journal::Stock {
+            free,
+            held: stock.held,
+            cooling: stock.cooling,
+            min_free: pool.min_free,
+            paid: self.ledger.paid,
+        });
+        self.function.journal.write(line);
         if free < pool.min_free {
             let min_free = pool.min_free;
             tracing::warn!(pool = %pool.id, free, min_free, "{BELOW_MIN_FREE}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
+use journal::Journal;
 use lambda_support::sqs::{self, Fate, Refusal, SourceQueue};
 use lambda_support::{CachedSecret, Chain, Clock};
 use masking::{Invalid, Number, Pool, PoolMessage, Pools, Timestamp};
@@ -31,6 +32,7 @@ pub struct RefillPool {
     sqs: Client,
     queue_url: String,
     clock: Clock,
+    pub(crate) journal: Journal,
 }
 
 impl RefillPool {
@@ -42,6 +44,7 @@ impl RefillPool {
         secrets: aws_sdk_secretsmanager::Client,
         transport: Transport,
         clock: Clock,
+        journal: Journal,
     ) -> Self {
         let (url, dead_letters) = (settings.queue_url, settings.dead_letter_queue_url);
         Self {
@@ -58,6 +61,7 @@ impl RefillPool {
             sqs,
             queue_url: url,
             clock,
+            journal,
         }
     }
 

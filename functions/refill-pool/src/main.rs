@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use journal::{Journal, NAMESPACE};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use lambda_support::{Clock, aws, clock, env, log};
 use providers::Transport;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 async fn main() -> Result<(), Error> {
     log::init(env::process);
     let settings = Settings::read(env::process)?;
+    let journal = Journal::standard_output(&env::required(env::process, NAMESPACE)?);
     let aws = aws::config(Duration::from_secs(2), Duration::from_secs(10)).await;
     let function = RefillPool::new(
         settings,
@@ -20,6 +22,7 @@ async fn main() -> Result<(), Error> {
         aws_sdk_secretsmanager::Client::new(&aws),
         Transport::network()?,
         Clock::system(),
+        journal,
     );
 
     run(service_fn(async |event: LambdaEvent<_>| {

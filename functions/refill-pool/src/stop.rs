@@ -54,6 +54,23 @@ impl Stop {
         }
     }
 
+    /// The word for it in the journal.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Provider(_) => "provider",
+            Self::Purchase(_) => "purchase",
+            Self::NoAccount => "no_account",
+            Self::NoCountry => "no_country",
+            Self::TooManyMissing { .. } => "too_many_missing",
+            Self::MaxReached => "max_reached",
+            Self::SoldOut { .. } => "sold_out",
+            Self::Overtaken => "overtaken",
+            Self::Paused => "paused",
+            Self::OutOfTime => "out_of_time",
+        }
+    }
+
     pub(crate) fn log(&self, pool: &Pool) {
         let pool = &pool.id;
         match self {

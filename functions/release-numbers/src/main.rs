@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use journal::{Journal, NAMESPACE};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use lambda_support::{Clock, aws, env, log};
 use release_numbers::{ReleaseNumbers, Settings};
@@ -10,12 +11,14 @@ use release_numbers::{ReleaseNumbers, Settings};
 async fn main() -> Result<(), Error> {
     log::init(env::process);
     let settings = Settings::read(env::process)?;
+    let journal = Journal::standard_output(&env::required(env::process, NAMESPACE)?);
     let aws = aws::config(Duration::from_secs(1), Duration::from_secs(3)).await;
     let function = ReleaseNumbers::new(
         settings,
         aws_sdk_dynamodb::Client::new(&aws),
         aws_sdk_sqs::Client::new(&aws),
         Clock::system(),
+        journal,
     );
     function.warm_up().await;
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use journal::{Call, Journal};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use lambda_support::{CachedSecret, Chain, Clock};
@@ -11,6 +12,7 @@ use masking::{Answer, CallSettings, Number, Phone, PhoneHashKey, Reason, Timesta
 use masking_store::Routes;
 use providers::{CallId, ProviderSecret, Question, Refusal, Reply, Webhook};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::Settings;
 use crate::gateway::{self, Event};
@@ -27,6 +29,7 @@ pub struct ResolveCall {
     /// How calls are connected, and what callers hear.
     calls: CallSettings,
     clock: Clock,
+    journal: Journal,
 }
 
 /// The time limit for reading the route. Providers wait 5 s at most, and a caller who
@@ -42,12 +45,13 @@ const REFUSED: &str = "refused a request";
 const CALL_UNRESOLVED: &str = "call could not be resolved";
 
 impl ResolveCall {
-    /// Makes the function from its settings, clients and clock.
+    /// Makes the function from its settings, clients, clock and journal.
     pub fn new(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
         secrets: aws_sdk_secretsmanager::Client,
         clock: Clock,
+        journal: Journal,
     ) -> Self {
         Self {
             routes: Routes::new(dynamodb, settings.routes_table),
@@ -60,6 +64,7 @@ impl ResolveCall {
             public_base_url: settings.public_base_url,
             calls: settings.calls,
             clock,
+            journal,
         }
     }
 
@@ -80,30 +85,37 @@ impl ResolveCall {
     }
 
     async fn reply(&self, event: &Event) -> Reply {
+        let began = Instant::now();
         let method = event.method();
         let found = method.and_then(|method| providers::webhook(&method, event.path()));
         let Some(webhook) = found else {
             // The API itself answers requests to other paths, so this one has no route.
-            return refuse("", "unknown_route", StatusCode::NOT_FOUND, "not found");
+            return self.refuse(
+                journal::UNKNOWN,
+                "unknown_route",
+                StatusCode::NOT_FOUND,
+                "not found",
+            );
         };
         let request = match event.request() {
             Ok(request) => request,
-            Err(refusal) => return refused(webhook, &refusal),
+            Err(refusal) => return self.refused(webhook, &refusal),
         };
         // Both at once: if Secrets Manager is slow, a first call waits for the slower one.
         let (providers, caller_key) =
             tokio::join!(self.providers.current(), self.caller_key.current());
         let question = match self.admit(webhook, event, &request, providers).await {
             Ok(question) => question,
-            Err(refusal) => return refused(webhook, &refusal),
+            Err(refusal) => return self.refused(webhook, &refusal),
         };
-        let answer = match question.as_ref().map(|question| &question.parties) {
+        let decided = match question.as_ref().map(|question| &question.parties) {
             Some(Ok((caller, called))) => self.answer(caller, called, caller_key.as_ref()).await,
-            Some(Err(_)) => Answer::Reject(Reason::CallerHidden),
-            None => Answer::Reject(Reason::Unavailable),
+            Some(Err(_)) => Decided::without_route(Reason::CallerHidden),
+            None => Decided::without_route(Reason::Unavailable),
         };
-        log(&answer, question.as_ref(), caller_key.as_ref());
-        webhook.answer(&answer, &self.calls)
+        let line = line(webhook, &decided, question.as_ref(), caller_key.as_ref(), began);
+        self.journal.write(line);
+        webhook.answer(&decided.answer, &self.calls)
     }
 
     /// Authenticates a request by the secret that is kept, and reads its question. If that
@@ -142,12 +154,19 @@ impl ResolveCall {
         caller: &Phone,
         called: &Number,
         caller_key: Option<&PhoneHashKey>,
-    ) -> Answer {
-        let unavailable = Answer::Reject(Reason::Unavailable);
+    ) -> Decided {
+        let unavailable = Decided::without_route(Reason::Unavailable);
         let Some(caller_key) = caller_key else { return unavailable };
         let caller = caller_key.hash(caller);
         match tokio::time::timeout(BUDGET, self.routes.route(called, &caller)).await {
-            Ok(Ok(route)) => answer(route, Timestamp::from_seconds(self.clock.unix_seconds())),
+            Ok(Ok(route)) => {
+                let now = Timestamp::from_seconds(self.clock.unix_seconds());
+                let order_id = route.as_ref().map(|route| route.order_id.clone());
+                match answer(route, now) {
+                    Answer::Reject(Reason::NoRoute) => Decided::without_route(Reason::NoRoute),
+                    answer => Decided { answer, order_id },
+                }
+            }
             Ok(Err(error)) => {
                 tracing::error!(error = %Chain(&error), "a route could not be read");
                 unavailable
@@ -155,10 +174,63 @@ impl ResolveCall {
             Err(_) => unavailable,
         }
     }
+
+    /// The reply to a request that proves nothing, or that can't be read.
+    fn refused(&self, webhook: &dyn Webhook, refusal: &Refusal) -> Reply {
+        let (status, reason) = match refusal {
+            Refusal::Unsigned | Refusal::Off | Refusal::Mismatch => {
+                (StatusCode::FORBIDDEN, "forbidden".to_owned())
+            }
+            Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body: is too large".to_owned()),
+            Refusal::Unreadable(invalid) => (StatusCode::BAD_REQUEST, invalid.to_string()),
+        };
+        self.refuse(webhook.route().as_str(), refusal.kind(), status, &reason)
+    }
+
+    fn refuse(
+        &self,
+        route: &'static str,
+        kind: &'static str,
+        status: StatusCode,
+        reason: &str,
+    ) -> Reply {
+        tracing::warn!(route, kind, "{REFUSED}");
+        self.journal.write(journal::Refusal::new(route, kind));
+        let body = json!({ "error": reason }).to_string();
+        Reply { status, content_type: "application/json", body }
+    }
 }
 
-/// Logs the decision and the order, never who called whom.
-fn log(answer: &Answer, question: Option<&Question>, caller_key: Option<&PhoneHashKey>) {
+/// The decision on a call.
+struct Decided {
+    answer: Answer,
+    /// The order whose route decided, live or ended.
+    order_id: Option<String>,
+}
+
+impl Decided {
+    fn without_route(reason: Reason) -> Self {
+        Self { answer: Answer::Reject(reason), order_id: None }
+    }
+}
+
+/// The journal's line of a call: the decision, the order and the number that was dialled,
+/// never who called whom. A number without a route may be anybody's phone, so it is left out.
+fn line(
+    webhook: &dyn Webhook,
+    decided: &Decided,
+    question: Option<&Question>,
+    caller_key: Option<&PhoneHashKey>,
+    began: Instant,
+) -> Call {
+    let parties = question.map(|question| &question.parties);
+    let (decision, reason) = match &decided.answer {
+        Answer::Connect { .. } => ("connect", "live"),
+        Answer::Reject(reason) => {
+            let why = parties.and_then(|parties| parties.as_ref().err());
+            ("reject", why.map_or(reason.as_str(), |why| why.as_str()))
+        }
+    };
     let call_id = match question.and_then(|question| question.call_id.as_ref()) {
         Some(CallId::Plain(id)) => Some(id.clone()),
         Some(CallId::PhoneLike(id)) => {
@@ -166,35 +238,13 @@ fn log(answer: &Answer, question: Option<&Question>, caller_key: Option<&PhoneHa
         }
         None => None,
     };
-    match answer {
-        Answer::Connect { order_id, .. } => {
-            tracing::info!(call.id = call_id, order.id = %order_id, "connected a call");
-        }
-        Answer::Reject(Reason::Unavailable) => {
-            tracing::error!(call.id = call_id, "{CALL_UNRESOLVED}");
-        }
-        Answer::Reject(reason) => {
-            let why = question.and_then(|question| question.parties.as_ref().err());
-            let reason = why.map_or(reason.as_str(), |why| why.as_str());
-            tracing::info!(call.id = call_id, reason, "rejected a call");
-        }
+    if matches!(decided.answer, Answer::Reject(Reason::Unavailable)) {
+        tracing::error!(call.id = call_id, "{CALL_UNRESOLVED}");
     }
-}
-
-/// The reply to a request that proves nothing, or that can't be read.
-fn refused(webhook: &dyn Webhook, refusal: &Refusal) -> Reply {
-    let (status, reason) = match refusal {
-        Refusal::Unsigned | Refusal::Off | Refusal::Mismatch => {
-            (StatusCode::FORBIDDEN, "forbidden".to_owned())
-        }
-        Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body: is too large".to_owned()),
-        Refusal::Unreadable(invalid) => (StatusCode::BAD_REQUEST, invalid.to_string()),
-    };
-    refuse(webhook.route().as_str(), refusal.kind(), status, &reason)
-}
-
-fn refuse(route: &'static str, kind: &'static str, status: StatusCode, reason: &str) -> Reply {
-    tracing::warn!(route, kind, "{REFUSED}");
-    let body = json!({ "error": reason }).to_string();
-    Reply { status, content_type: "application/json", body }
+    let called = parties.and_then(|parties| parties.as_ref().ok()).map(|(_, called)| called);
+    let mut call = Call::new(webhook.route().as_str(), decision, reason, began.elapsed());
+    call.call_id = call_id;
+    call.called = decided.order_id.as_ref().and(called).map(|called| called.as_str().to_owned());
+    call.order_id.clone_from(&decided.order_id);
+    call
 }

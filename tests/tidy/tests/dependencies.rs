@@ -19,26 +19,35 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
     ("masking-store", &["masking", "lambda-support"], "tables know no provider and no queue"),
     ("providers", &["masking"], "a provider knows no table and no AWS"),
     ("lambda-support", &[], "it knows nothing of numbers, so that it stays small"),
-    ("order-events", &["masking", "masking-store", "lambda-support"], "orders know no provider"),
+    ("journal", &[], "a line has words and figures, and knows no rule"),
+    (
+        "order-events",
+        &["masking", "masking-store", "journal", "lambda-support"],
+        "orders know no provider",
+    ),
     (
         "resolve-call",
-        &["masking", "masking-store", "providers", "lambda-support"],
+        &["masking", "masking-store", "providers", "journal", "lambda-support"],
         "a call changes no order",
     ),
     (
         "assign-numbers",
-        &["masking", "masking-store", "order-events", "lambda-support"],
+        &["masking", "masking-store", "order-events", "journal", "lambda-support"],
         "an order knows no provider",
     ),
     (
         "release-numbers",
-        &["masking", "masking-store", "order-events", "lambda-support"],
+        &["masking", "masking-store", "order-events", "journal", "lambda-support"],
         "an order knows no provider",
     ),
-    ("forward-events", &["masking", "lambda-support"], "it carries events, and touches no table"),
+    (
+        "forward-events",
+        &["masking", "journal", "lambda-support"],
+        "it carries events, and touches no table",
+    ),
     (
         "refill-pool",
-        &["masking", "masking-store", "providers", "lambda-support"],
+        &["masking", "masking-store", "providers", "journal", "lambda-support"],
         "a pool knows no order",
     ),
     (
