@@ -80,8 +80,8 @@ build-demo:
 	@cargo build --locked --profile quick --target-dir target $(DEMO) \
 	  $(foreach function,$(FUNCTIONS),--package $(function) --bin $(function))
 
-up: setup  ## Start the whole stack on this machine, or deploy changes into it
-	@$(LOCAL) up
+up: setup  ## Start the whole stack on this machine, or deploy changes into it; KAFKA=1 with a Kafka broker
+	@$(LOCAL) up $(if $(KAFKA),--kafka)
 
 down: setup  ## End what `up` started
 	@$(LOCAL) down

@@ -5,6 +5,7 @@ infra/template.yaml into it with `sam`, and hands the stack to a command:
 
     infra/local run -- COMMAND        a stack for as long as COMMAND runs
     infra/local up                    keep a stack running to play with
+    infra/local up --kafka            the same, with a Kafka broker beside it
     infra/local logs --follow         what its functions log, as it comes
     eval "$(infra/local env)"         point this shell at it
     infra/local event assign-numbers  a fresh event for one function alone
@@ -18,7 +19,8 @@ the template, so a function that works here has the permissions that it needs.
 
 Several stacks can run at once, told apart by --name. Everything that a stack
 writes is under target/local/<name>/: emulator.log, deploy.log, local.json (how
-to reach it) and outputs.json (the template's outputs).
+to reach it) and outputs.json (the template's outputs); with --kafka, also
+broker.log and poller.log.
 """
 
 import argparse
@@ -61,6 +63,9 @@ def parse():
             sub.add_argument("--programs", metavar="FOLDER",
                              help="deploy the programs in this folder, named as the functions, "
                                   "instead of building the functions as they are deployed")
+            sub.add_argument("--kafka", action="store_true",
+                             help="also start a Kafka broker, and take order events from its topic "
+                                  "too; a stack that has one keeps it")
         return sub
 
     add("up", commands.up, "Start a stack, or deploy again into the one that runs.", deploys=True)
@@ -73,8 +78,9 @@ def parse():
                      help="gets AWS_ENDPOINT_URL, AWS_REGION, credentials, VN_OUTPUTS (file of the "
                           "outputs), VN_API_BASE (where to send calls), VN_API_DOMAIN (the domain "
                           "name that the function sees, which signatures are over), VN_LOGS (a "
-                          "shell command that prints every log line) and VN_PYTHON (the Python "
-                          "that has the tools); its exit code is this command's")
+                          "shell command that prints every log line), VN_PYTHON (the Python "
+                          "that has the tools) and, with --kafka, VN_KAFKA (the address of the "
+                          "broker); its exit code is this command's")
 
     env = add("env", commands.env, "Print the lines that point a shell at a stack, for eval.")
     env.add_argument("--function", metavar="NAME",

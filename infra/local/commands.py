@@ -5,11 +5,31 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from broker import TOPIC
 from build import BUILD, build, lay_out
 from events import fresh_event
 from logs import Log, show
 from machine import ROOT, aws_env, check_machine
 from processes import Failure, quietly, say, stop_group
+
+
+KAFKA_HELP = """
+  Kafka: {servers}. Order events may also come on its topic {topic}. To send one
+  in a shell that `env` has pointed at the stack, with kcat (of librdkafka 2.16; 2.0 of Debian 12
+  does not understand this broker) or with Python:
+
+EVENT='{{"type":"order.agent_assigned","order_id":"o-2","version":1,"participants":[{{"role":"customer","phone":"+6281211112222"}},{{"role":"agent","phone":"+6281333334444"}}]}}'
+
+echo "$EVENT" | kcat -P -b "$VN_KAFKA" -t {topic} -k o-2
+
+"$VN_PYTHON" - "$EVENT" <<'END'
+import os, sys
+from confluent_kafka import Producer
+
+producer = Producer({{"bootstrap.servers": os.environ["VN_KAFKA"]}})
+producer.produce("{topic}", key="o-2", value=sys.argv[1])
+print("records left to send:", producer.flush(10))
+END"""
 
 
 def start(stack, arguments):
@@ -23,6 +43,8 @@ def start(stack, arguments):
     if running and arguments.function_env:
         raise Failure("--function-env only works on a new stack: run `make down` first")
     endpoint = running["endpoint"] if running else stack.start_emulator(dict(arguments.function_env))
+    if arguments.kafka and "kafka" not in stack.recorded():
+        stack.start_kafka(endpoint)
     if arguments.programs:
         built = lay_out(Path(arguments.programs), stack.folder / "build")
     return stack.deploy(endpoint, built, parameters)
@@ -51,6 +73,8 @@ def up(stack, arguments):
     say("  eval \"$(make -s env)\"   sets AWS_ENDPOINT_URL and the outputs ($AssignQueueUrl …)")
     say("  make logs              shows what the functions logged; FOLLOW=1 goes on")
     say("  make down              ends it")
+    if "kafka" in facts:
+        say(KAFKA_HELP.format(servers=facts["kafka"], topic=TOPIC), prefix="")
 
 
 def run(stack, arguments):

@@ -94,12 +94,12 @@ def emulator_env(folder, port, function_env):
     }
 
 
-def client(service, endpoint):
+def client(service, endpoint, config=None):
     """Returns a boto3 client of the local AWS."""
     import boto3
 
     return boto3.client(
-        service, endpoint_url=endpoint, region_name=REGION,
+        service, endpoint_url=endpoint, region_name=REGION, config=config,
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )

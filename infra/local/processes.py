@@ -58,6 +58,15 @@ def stop_group(process_or_pid, grace=5.0):
         return
 
 
+def keep_running(command, log, env, cwd):
+    """Starts a program, and starts it again whenever it fails or is killed. Returns the process."""
+    with open(log, "wb") as out:
+        return subprocess.Popen(
+            ["sh", "-c", 'until "$@"; do sleep 1; done', "keep-running", *command], cwd=cwd, env=env,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+        )
+
+
 def run_to_log(title, command, log, env, cwd):
     """Runs a long command and shows a line of progress. The command's output goes to `log`."""
     with Progress(title, log), open(log, "ab") as out:
