@@ -77,7 +77,8 @@ def parse():
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …",
                      help="gets AWS_ENDPOINT_URL, AWS_REGION, credentials, VN_OUTPUTS (file of the "
                           "outputs), VN_API_BASE (where to send calls), VN_API_DOMAIN (the domain "
-                          "name that the function sees, which signatures are over), VN_LOGS (a "
+                          "name that the function sees, which signatures are over), VN_PAGE (the page of "
+                          "its dashboard), VN_LOGS (a "
                           "shell command that prints every log line), VN_PYTHON (the Python "
                           "that has the tools) and, with --kafka, VN_KAFKA (the address of the "
                           "broker); its exit code is this command's")

@@ -47,7 +47,8 @@ def start(stack, arguments):
         stack.start_kafka(endpoint)
     if arguments.programs:
         built = lay_out(Path(arguments.programs), stack.folder / "build")
-    return stack.deploy(endpoint, built, parameters)
+    facts = stack.deploy(endpoint, built, parameters)
+    return facts if "page" in facts else stack.start_page(endpoint)
 
 
 def read_pools(value):
@@ -68,6 +69,7 @@ def up(stack, arguments):
         raise
     say("")
     say(f"The stack is up. Local AWS: {facts['endpoint']}   Calls: {facts['api_base']}/calls/…")
+    say(f"How it does: {facts['page']}")
     say(f"Its outputs are in {stack.outputs_file.relative_to(ROOT)}. Next:")
     say("")
     say("  eval \"$(make -s env)\"   sets AWS_ENDPOINT_URL and the outputs ($AssignQueueUrl …)")

@@ -128,6 +128,15 @@ class Stack:
         )
         self.record()
 
+    def start_page(self, endpoint):
+        """Starts the dashboard's page."""
+        port = free_port()
+        self.started["dashboard.py"] = keep_running(
+            [sys.executable, Path(__file__).with_name("dashboard.py"), endpoint, str(port)],
+            self.folder / "dashboard.log", aws_env(endpoint), self.folder,
+        )
+        return self.record(page=f"http://127.0.0.1:{port}/")
+
     # ------------------------------------------------------------ Deployment
 
     def deploy(self, endpoint, built, parameters):
@@ -181,6 +190,7 @@ class Stack:
             "VN_OUTPUTS": facts["outputs"],
             "VN_API_BASE": facts["api_base"],
             "VN_API_DOMAIN": facts["api_domain"],
+            "VN_PAGE": facts["page"],
             "VN_PYTHON": sys.executable,
             # For tests of the deployed programs.
             "VN_BUILD": facts["build"],

@@ -6,6 +6,7 @@ use std::time::Duration;
 use journal::{Batch, Call, Check, Event, Message, ProviderRequest, Refusal, Report, Stock};
 use serde_json::{Value, json};
 use support::World;
+use support::alarms::{alarms, dashboard};
 use support::events::records;
 use support::logs::{Logs, journal};
 use support::provider::{Call as Made, FakeProvider, Fault};
@@ -67,8 +68,8 @@ fn table(page: &str) -> impl Iterator<Item = Vec<String>> {
     rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect())
 }
 
-#[test]
-fn the_docs_list_every_metric_with_its_unit_and_its_dimensions() {
+/// The name, unit and dimensions of every metric.
+fn metrics() -> BTreeSet<[String; 3]> {
     let mut written = BTreeSet::new();
     for line in one_of_each() {
         let metrics = &line["_aws"]["CloudWatchMetrics"][0];
@@ -82,9 +83,39 @@ fn the_docs_list_every_metric_with_its_unit_and_its_dimensions() {
         }
         assert!(dimensions.iter().all(|name| line[name].is_string()), "{line}");
     }
+    written
+}
+
+#[test]
+fn the_docs_list_every_metric_with_its_unit_and_its_dimensions() {
     let page = include_str!("../../docs/metrics.md");
     let listed = table(page).map(|row| [row[1].clone(), row[2].clone(), row[3].clone()]);
-    assert_eq!(written, listed.collect());
+    assert_eq!(metrics(), listed.collect());
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_exist_by_the_dimensions_that_they_have() {
+    let written: BTreeSet<[String; 2]> =
+        metrics().into_iter().map(|[name, _, dimensions]| [name, dimensions]).collect();
+    let dashboard = dashboard();
+    let mut asked = BTreeSet::new();
+    // SEARCH('{"namespace",dimension,dimension} MetricName="name" …
+    for search in dashboard.split("SEARCH('{\"${AWS::StackName}\",").skip(1) {
+        let (dimensions, rest) = search.split_once('}').unwrap();
+        let metric = rest.split('"').nth(1).unwrap();
+        let dimensions: Vec<&str> = dimensions.split(',').collect();
+        asked.insert([metric.to_owned(), dimensions.join(", ")]);
+    }
+    let unknown: Vec<_> = asked.difference(&written).collect();
+    assert!(10 < asked.len() && unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn every_alarm_stands_on_the_dashboard() {
+    let dashboard = dashboard();
+    let missing =
+        alarms().into_iter().filter(|it| !dashboard.contains(&format!("${{{}.Arn}}", it.name)));
+    assert_eq!(missing.map(|alarm| alarm.name).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
@@ -165,18 +196,24 @@ async fn a_line_of_an_assignment_has_its_numbers_and_its_effort() {
 async fn the_wait_for_a_dry_pool_counts_towards_the_time_to_the_numbers() {
     let world = World::new();
     let waiting = world.when_told(&assigned("o-1", 1, &PAIR)).await.waiting;
-    assert_eq!(last(&world, "event")["outcome"], "waiting");
-    world.given_numbers("id-jkt", 0..2).await;
     world.seconds_pass(600);
     let delay = waiting[0].delay;
-    world.when_waited(&waiting).await;
+    let still = world.when_waited(&waiting).await.waiting;
+    let line = last(&world, "event");
+    assert_eq!((&line["outcome"], &line["pool"]), (&json!("waiting"), &json!("id-jkt")));
+    world.given_numbers("id-jkt", 0..2).await;
+    let delay = delay + still[0].delay;
+    world.when_waited(&still).await;
     let line = last(&world, "event");
     assert_eq!(line["outcome"], "assigned");
     assert_eq!(
         line["SecondsToNumbers"].as_f64(),
         Some(f64::from(600 + u32::try_from(delay).unwrap()))
     );
-    assert_eq!(line["SecondsFree"].as_f64(), line["SecondsToNumbers"].as_f64());
+    assert_eq!(
+        line["SecondsFree"].as_f64(),
+        Some(f64::from(u32::try_from(still[0].delay).unwrap()))
+    );
 
     let waiting = world
         .when_told(&assigned("o-2", 1, &[("customer", MERCHANT), ("agent", STRANGER)]))

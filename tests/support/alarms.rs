@@ -75,6 +75,15 @@ pub fn alarms() -> Vec<Alarm> {
     all.collect()
 }
 
+/// The text of the dashboard, whole, with its widgets for Kafka.
+pub fn dashboard() -> String {
+    let (_, resource) = resources("AWS::CloudWatch::Dashboard").next().expect("a dashboard");
+    let body = &resource["Properties"]["DashboardBody"];
+    let kafka = &body[1]["Kafka"];
+    // JSON within JSON: the quotes of searches are escaped.
+    format!("{}{}", text(&body[0]), text(&kafka[1])).replace("\\\"", "\"")
+}
+
 /// The form of the API's access log.
 pub fn access_log() -> String {
     text(&TEMPLATE["Resources"]["ApiStage"]["Properties"]["AccessLogSettings"]["Format"])

@@ -6,7 +6,7 @@ use masking::{
     Announcement, Assignment, AssignmentRequest, EventKind, Invalid, OrderEvent, OrderQueue,
     OrderRequest, Person, PhoneHashKey, Pool, PoolChoice, PoolId, Pools,
 };
-use order_events::{Intake, Step, Story, Verdict, apply, refusal};
+use order_events::{DryPool, Intake, Step, Story, Verdict, apply, refusal};
 use tokio::time::Instant;
 
 use crate::AssignNumbers;
@@ -126,10 +126,13 @@ impl<'a> Batch<'a> {
         // not look for numbers.
         let blind = waited.is_none();
         let applied = apply(orders, clock, &step, blind, &self.stock).await;
-        let story = Story { event: None, effort: applied.effort.clone(), waited };
-        let verdict = Verdict::of(applied, event)
-            .unwrap_or_else(|dry| self.wait_for_numbers(waited, event, &dry.0));
-        (verdict, story)
+        let mut effort = applied.effort.clone();
+        let verdict = Verdict::of(applied, event).unwrap_or_else(|DryPool(pool)| {
+            let verdict = self.wait_for_numbers(waited, event, &pool);
+            effort.pool = Some(pool);
+            verdict
+        });
+        (verdict, Story { event: None, effort, waited })
     }
 
     /// The pool is dry: has the event wait, for up to an hour from the first try that found it
