@@ -141,12 +141,14 @@ lint: setup $(LINT)/.installed  ## Check format, clippy, documentation, dependen
 check:  ## Run the tests that need no emulator
 	cargo test --workspace --locked
 
-# Every story is played twice: on exclusive pools, and on shared ones. (The whole workspace is named
+# Every story is played three times: on exclusive pools, on shared ones, and with order events that
+# come on a Kafka topic. (The whole workspace is named
 # so that the AWS SDK is built with the same features as for `check`, and not once more.)
 STORIES := cargo test --workspace --features stack-tests/stack --test stack --locked
 stack-test: setup  ## Run the end-to-end tests against the deployed template
 	$(LOCAL) run --name test --pools tests/stack/pools.json -- $(STORIES)
 	$(LOCAL) run --name test-shared --pools "$$(sed 's/"id":/"allocation": "shared", "id":/' tests/stack/pools.json)" -- $(STORIES) -- --shared
+	$(LOCAL) run --name test-kafka --kafka --pools tests/stack/pools.json -- $(STORIES)
 
 # ---------------------------------------------------------------- Speed, size, cost
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 use support::deployed::{PATIENCE, Result, check, check_json, eventually};
-use support::events::Queue;
 use support::rows::text;
 use support::story::{assigned, event, numbers_in};
 
@@ -24,17 +23,17 @@ pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
     let agents: Vec<String> = (0..ORDERS / 5).map(|_| stack.phone()).collect();
 
     let order_ids: Vec<String> = (0..ORDERS).map(|order| format!("crowd-{order}")).collect();
-    let assignments: Vec<String> = order_ids
+    let assignments: Vec<Value> = order_ids
         .iter()
         .enumerate()
         .map(|(order, order_id)| {
             let (customer, agent) = (stack.phone(), &agents[order % agents.len()]);
             let mut event = assigned(order_id, 1, &[("customer", &customer), ("agent", agent)]);
             event["pool"] = "crowd".into();
-            event.to_string()
+            event
         })
         .collect();
-    stack.send(Queue::Assign, &assignments).await?;
+    stack.tell_all(&assignments).await?;
     let announcements: Vec<Value> =
         try_join_all(order_ids.iter().map(|it| stack.announced(it, "assigned", 1))).await?;
 
@@ -59,9 +58,8 @@ pub(crate) async fn a_hundred_orders_at_once_share_no_number_and_give_all_back(
         check("the numbers that are left", &stack.free_numbers("crowd").await?, &free)?;
     }
 
-    let completions: Vec<String> =
-        order_ids.iter().map(|it| event("completed", it, 2).to_string()).collect();
-    stack.send(Queue::Release, &completions).await?;
+    let completions: Vec<Value> = order_ids.iter().map(|it| event("completed", it, 2)).collect();
+    stack.tell_all(&completions).await?;
     for announcement in
         try_join_all(order_ids.iter().map(|it| stack.announced(it, "released", 2))).await?
     {

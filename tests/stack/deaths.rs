@@ -27,7 +27,7 @@ const MOST: usize = 5 * DEATHS;
 /// deployed it is 90, which is too long to wait for.
 const COMES_AGAIN: &str = "3";
 /// How long functions have time to die of a burst before the next one.
-const BURST: Duration = Duration::from_secs(2);
+pub(crate) const BURST: Duration = Duration::from_secs(2);
 
 pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
     scene: &'static Scene,
@@ -46,15 +46,20 @@ pub(crate) async fn functions_killed_at_work_lose_and_double_nothing(
     }
     end?;
 
+    check_ends(stack, &lives).await?;
+    let rows = stack.rows("NumbersTable").await?;
+    let of_pool = rows.iter().filter(|row| word(row, "pool") == POOL);
+    let known: BTreeSet<&str> = of_pool.map(|row| word(row, "number")).collect();
+    check("the pool's numbers", &known, &all.iter().map(String::as_str).collect())
+}
+
+/// Checks that each order is where its events, which were told in any order, demand.
+pub(crate) async fn check_ends(stack: &Stack, lives: &[Vec<Value>]) -> Result {
     let now = clock::unix_seconds();
     let tables = snapshot(stack).await?;
     let found = tables.examine(now);
     check("what the tables say", &found.contradictions, &Vec::new())?;
     check("routes that connect for no live order", &found.strays, &Vec::new())?;
-    let of_pool = tables.numbers.iter().filter(|(_, row)| word(row, "pool") == POOL);
-    let known: BTreeSet<&String> = of_pool.map(|(number, _)| number).collect();
-    check("the pool's numbers", &known, &all.iter().collect())?;
-
     let announced = stack.announcements();
     let announced: Vec<Value> =
         announced.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
@@ -126,7 +131,8 @@ fn life(stack: &Stack, order: usize) -> Vec<Value> {
 async fn burst(stack: &Stack, lives: &[Vec<Value>]) -> Result {
     let mut twice = [lives.concat(), lives.concat()].concat();
     let (assigns, releases) = (stack.processes(Queue::Assign)?, stack.processes(Queue::Release)?);
-    let mut killing = spawn_local(try_join(kill_at_work(assigns), kill_at_work(releases)));
+    let both = try_join(kill_at_work(assigns, DEATHS), kill_at_work(releases, DEATHS));
+    let mut killing = spawn_local(both);
     loop {
         fastrand::shuffle(&mut twice);
         for events in twice.chunks(20) {
@@ -141,18 +147,18 @@ async fn burst(stack: &Stack, lives: &[Vec<Value>]) -> Result {
     eventually("all is done with", PATIENCE, async || stack.check_at_rest().await).await
 }
 
-/// Kills processes, each at some moment of its work, until enough have died.
-async fn kill_at_work(mut processes: Processes) -> Result {
+/// Kills processes, each at some moment of its work, until so many have died of it.
+pub(crate) async fn kill_at_work(mut processes: Processes, wanted: usize) -> Result {
     let began = Instant::now();
     let before = processes.deaths_at_work()?;
     let mut killed = 0;
     loop {
         let deaths = processes.deaths_at_work()? - before;
-        if DEATHS <= deaths {
+        if wanted <= deaths {
             return Ok(());
         }
         if MOST <= killed || PATIENCE < began.elapsed() {
-            return check(&format!("deaths at work of {killed} processes"), &deaths, &DEATHS);
+            return check(&format!("deaths at work of {killed} processes"), &deaths, &wanted);
         }
         sleep(Duration::from_millis(fastrand::u64(1..20))).await;
         killed += usize::from(processes.kill_one_at_work().await?);

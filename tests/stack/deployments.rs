@@ -7,7 +7,6 @@ use aws_sdk_cloudformation::types::{Capability, Parameter};
 use lambda_support::{AwsError, aws};
 use serde_json::{Value, json};
 use support::deployed::{PATIENCE, Result, Surprise, check, eventually};
-use support::events::Queue;
 use support::story::assigned;
 
 use crate::Scene;
@@ -50,7 +49,7 @@ pub(crate) async fn settings_that_can_not_be_used_fail_the_deployment(
     let stack = &scene.stack;
     let (customer, agent) = (stack.phone(), stack.phone());
     let people = [("customer", customer.as_str()), ("agent", agent.as_str())];
-    stack.send(Queue::Assign, &[assigned("after-failures", 1, &people).to_string()]).await?;
+    stack.tell(&assigned("after-failures", 1, &people)).await?;
     stack.announced("after-failures", "assigned", 1).await?;
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use support::deployed::{PATIENCE, Result, Stack, check, check_json, eventually, in_seconds};
-use support::events::Queue;
 use support::rows::{Row, text};
 use support::story::{assigned, event, numbers_in, released};
 
@@ -129,8 +128,8 @@ pub(crate) async fn an_event_delivered_twice_is_announced_twice_and_changes_noth
     let (customer, agent) = (stack.phone(), stack.phone());
     let people = [("customer", customer.as_str()), ("agent", agent.as_str())];
     // Both in one batch, so that they also meet each other half way.
-    let assignment = assigned(order_id, 1, &people).to_string();
-    stack.send(Queue::Assign, &[assignment.clone(), assignment]).await?;
+    let assignment = assigned(order_id, 1, &people);
+    stack.tell_all(&[assignment.clone(), assignment]).await?;
     let twice = async |kind: &str| {
         eventually("two announcements", PATIENCE, async || {
             let of_this: Vec<String> = stack
@@ -149,8 +148,8 @@ pub(crate) async fn an_event_delivered_twice_is_announced_twice_and_changes_noth
     let held = rows_of(stack, "NumbersTable", order_id).await?.len();
     check("numbers that no other order may have", &held, &if scene.shared { 0 } else { 2 })?;
 
-    let completion = event("completed", order_id, 2).to_string();
-    stack.send(Queue::Release, &[completion.clone(), completion]).await?;
+    let completion = event("completed", order_id, 2);
+    stack.tell_all(&[completion.clone(), completion]).await?;
     twice("numbers.released").await
 }
 

@@ -86,7 +86,7 @@ pub(crate) async fn a_bad_record_is_refused_with_its_reason_and_the_rest_is_serv
     let mut bodies: Vec<String> = bad.iter().map(|(_, body, _)| body.clone()).collect();
     bodies.insert(3, assigned("served-1", 1, &people).to_string());
     bodies.push(assigned("served-2", 1, &people).to_string());
-    stack.send(Queue::Assign, &bodies).await?;
+    stack.tell_texts(&bodies).await?;
 
     stack.announced("served-1", "assigned", 1).await?;
     stack.announced("served-2", "assigned", 1).await?;

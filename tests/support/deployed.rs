@@ -6,6 +6,7 @@
 )]
 
 mod calls;
+mod kafka;
 mod logs;
 mod mailbox;
 mod processes;
@@ -17,6 +18,8 @@ use lambda_support::clock;
 use masking::Timestamp;
 
 pub use self::calls::{Answer, CallResult};
+pub use self::kafka::Record;
+pub use self::mailbox::Message;
 pub use self::processes::Processes;
 pub use self::stack::Stack;
 pub use self::surprise::{PATIENCE, Result, Surprise, check, check_json, eventually};

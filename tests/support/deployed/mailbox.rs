@@ -9,9 +9,12 @@ use tokio::time::{sleep, timeout};
 use super::{PATIENCE, Result, Surprise};
 
 #[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) body: String,
-    pub(super) reason: Option<String>,
+pub struct Message {
+    pub body: String,
+    /// Why it is a dead letter, if it is one.
+    pub reason: Option<String>,
+    /// Where in the topic it comes from, if it is a dead letter of forward-events.
+    pub position: Option<String>,
 }
 
 /// Keeps all messages of a queue for every story that waits for one of them.
@@ -43,9 +46,11 @@ impl Mailbox {
                         done = done.entries(entry);
                     }
                     let mut attributes = message.message_attributes.unwrap_or_default();
-                    let reason = attributes.remove("reason").and_then(|it| it.string_value);
-                    let body = message.body.unwrap_or_default();
-                    sender.send_modify(|messages| messages.push(Message { body, reason }));
+                    let mut text = |name| attributes.remove(name).and_then(|it| it.string_value);
+                    let (reason, position) = (text("reason"), text("position"));
+                    let message =
+                        Message { body: message.body.unwrap_or_default(), reason, position };
+                    sender.send_modify(|messages| messages.push(message));
                 }
                 // A message that is not deleted is delivered again, which stories allow.
                 if done.get_entries().is_some() {

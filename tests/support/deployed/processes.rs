@@ -10,20 +10,23 @@ use tokio::process::Command;
 
 use super::{Result, Surprise};
 
-/// The processes of the function of a queue.
+/// The processes of a function.
 #[derive(Debug)]
 pub struct Processes {
     emulator: u32,
-    emulator_log: PathBuf,
-    queue_url: String,
+    variable: String,
+    log: PathBuf,
+    died: [String; 2],
     /// The voluntary context switches of each process at the last look.
     waits: HashMap<u32, u64>,
 }
 
 impl Processes {
-    /// `emulator` is the process id of the local AWS.
-    pub fn new(emulator: u32, emulator_log: PathBuf, queue_url: String) -> Self {
-        Self { emulator, emulator_log, queue_url, waits: HashMap::new() }
+    /// `emulator` is the process id of the local AWS, and `variable` an environment variable that
+    /// only this function has. Lines of the log with both parts of `died` say that a process died
+    /// at work.
+    pub(super) fn new(emulator: u32, variable: String, log: PathBuf, died: [String; 2]) -> Self {
+        Self { emulator, variable, log, died, waits: HashMap::new() }
     }
 
     /// Sends SIGKILL to a random process that was active since the last call. Returns whether
@@ -34,19 +37,16 @@ impl Processes {
         let moved = waits.iter().filter(|(pid, waits)| self.waits.get(pid) != Some(waits));
         let at_work: Vec<u32> = moved.map(|(pid, _)| *pid).collect();
         self.waits = waits;
-        let Some(victim) = fastrand::choice(at_work) else { return Ok(false) };
-        let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -KILL \"$0\"", &victim.to_string()]);
-        let done = kill.stdin(Stdio::null()).stderr(Stdio::null()).status().await;
-        Ok(done.map_err(Surprise::of("killing a function"))?.success())
+        match fastrand::choice(at_work) {
+            Some(victim) => kill(victim).await,
+            None => Ok(false),
+        }
     }
 
-    /// How many processes have died during a batch, by the log of the local AWS.
+    /// How many processes have died during a batch, by the log.
     pub fn deaths_at_work(&self) -> Result<usize> {
-        let log = fs::read(&self.emulator_log).map_err(Surprise::of("the local AWS's log"))?;
-        let queue = self.queue_url.rsplit('/').next().unwrap_or_default();
-        let of_this = format!("failed processing SQS batch from {queue} ");
-        let died = |line: &&str| line.contains(&of_this) && line.contains("Runtime.ExitError");
+        let log = fs::read(&self.log).map_err(Surprise::of("the log of batches that failed"))?;
+        let died = |line: &&str| self.died.iter().all(|part| line.contains(part));
         Ok(String::from_utf8_lossy(&log).lines().filter(died).count())
     }
 
@@ -68,7 +68,7 @@ impl Processes {
         }
         let environment = read("environ")?;
         let variable = |name| environment.split('\0').find_map(|line| line.strip_prefix(name));
-        if variable("QUEUE_URL=")? != self.queue_url {
+        if !environment.split('\0').any(|line| line == self.variable) {
             return None;
         }
         // A started process is connected to the Runtime API. When a process dies before that,
@@ -78,4 +78,12 @@ impl Processes {
         let in_service = connections.contains(&established);
         in_service.then(|| field("voluntary_ctxt_switches:")?.parse().ok())?
     }
+}
+
+/// Sends SIGKILL. Returns whether the process was there.
+pub(super) async fn kill(pid: u32) -> Result<bool> {
+    let mut kill = Command::new("sh");
+    kill.args(["-c", "kill -KILL \"$0\"", &pid.to_string()]);
+    let done = kill.stdin(Stdio::null()).stderr(Stdio::null()).status().await;
+    Ok(done.map_err(Surprise::of("killing a process"))?.success())
 }

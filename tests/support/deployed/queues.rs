@@ -2,8 +2,9 @@
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use lambda_support::clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::kafka::Record;
 use super::mailbox::Message;
 use super::stack::output;
 use super::surprise::json_of;
@@ -11,12 +12,31 @@ use super::{Result, Stack, Surprise, check};
 use crate::events::Queue;
 
 impl Stack {
-    /// Sends an event to the queue where it belongs.
+    /// Sends an order event: to the topic if the stack has one, else to the queue of its type.
     pub async fn tell(&self, event: &Value) -> Result {
         self.tell_all(std::slice::from_ref(event)).await
     }
 
     pub async fn tell_all(&self, events: &[Value]) -> Result {
+        if !self.has_topic() {
+            return self.tell_queues(events).await;
+        }
+        let records: Vec<Record> = events.iter().map(|it| Record::of(&it.to_string())).collect();
+        self.produce(&records).await.map(drop)
+    }
+
+    /// Sends texts that may be no order events: to the topic if the stack has one, else to the
+    /// assign queue, where the topic's function puts what it does not know.
+    pub async fn tell_texts(&self, texts: &[String]) -> Result {
+        if !self.has_topic() {
+            return self.send(Queue::Assign, texts).await;
+        }
+        let records: Vec<Record> = texts.iter().map(|it| Record::of(it)).collect();
+        self.produce(&records).await.map(drop)
+    }
+
+    /// Sends order events to the queues where they belong.
+    pub async fn tell_queues(&self, events: &[Value]) -> Result {
         let (assigns, releases): (Vec<&Value>, Vec<&Value>) =
             events.iter().partition(|event| Queue::of(event) == Queue::Assign);
         for (queue, events) in [(Queue::Assign, assigns), (Queue::Release, releases)] {
@@ -79,6 +99,7 @@ impl Stack {
 
     /// Checks that no event waits or is in progress, and that all announcements were read.
     pub async fn check_at_rest(&self) -> Result {
+        check("records that nobody has read", &self.unread().await?, &0)?;
         let counts = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
@@ -104,6 +125,20 @@ impl Stack {
         let done = request.attributes(name, seconds).send().await;
         done.map_err(Surprise::of("setting a queue's attribute"))?;
         Ok(before)
+    }
+
+    /// Lets a queue take messages, or denies everybody to send any.
+    pub async fn set_sending(&self, queue: Queue, allowed: bool) -> Result {
+        let url = queue_url(&self.outputs, queue)?;
+        let [arn] = queue_attributes(&self.sqs, url, [QueueAttributeName::QueueArn]).await?;
+        let deny = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage*", "Resource": arn,
+        }]});
+        let policy = if allowed { String::new() } else { deny.to_string() };
+        let request = self.sqs.set_queue_attributes().queue_url(url);
+        let done = request.attributes(QueueAttributeName::Policy, policy).send().await;
+        done.map_err(Surprise::of("setting a queue's policy"))?;
+        Ok(())
     }
 
     /// Waits for the dead letter whose body contains `part`, and returns its reason.

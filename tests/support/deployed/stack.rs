@@ -10,6 +10,7 @@ use masking::PhoneHashKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::kafka::Topic;
 use super::mailbox::Mailbox;
 use super::queues::{dead_letter_queue_url, queue_url, waiting_queue_url};
 use super::{PATIENCE, Processes, Result, Surprise, check, eventually};
@@ -33,6 +34,9 @@ pub struct Stack {
     pub(super) announcements: Mailbox,
     /// By queue, in the order of [`Queue`].
     pub(super) dead_letters: [Mailbox; 3],
+    /// Where order events may come from too, and the dead letters of its records.
+    pub(super) topic: Option<Topic>,
+    pub(super) forward_dead_letters: Option<Mailbox>,
     phones: Mutex<BTreeSet<String>>,
     pub(super) last_logs: tokio::sync::Mutex<(Option<Instant>, String)>,
 }
@@ -52,7 +56,12 @@ impl Stack {
             Ok::<_, Surprise>(Mailbox::open(&sqs, name, &url))
         };
         let announcements = output(&outputs, "NumberEventsQueueUrl")?;
+        let python = variable("VN_PYTHON")?;
+        let forward_dead_letters = outputs["ForwardDeadLetterQueueUrl"].as_str();
         let stack = Self {
+            topic: Topic::open(&python)?,
+            forward_dead_letters: forward_dead_letters
+                .map(|url| Mailbox::open(&sqs, "the topic's dead letters", url)),
             announcements: Mailbox::open(&sqs, "the announcements", announcements),
             dead_letters: [
                 mailbox(Queue::Assign, "the assign queue's dead letters").await?,
@@ -67,7 +76,7 @@ impl Stack {
             api_base: variable("VN_API_BASE")?,
             api_domain: variable("VN_API_DOMAIN")?,
             logs_command: variable("VN_LOGS")?,
-            python: variable("VN_PYTHON")?,
+            python,
             phones: Mutex::default(),
             last_logs: tokio::sync::Mutex::default(),
             sqs,
@@ -126,11 +135,22 @@ impl Stack {
         variable("VN_BUILD").map(PathBuf::from)
     }
 
+    /// The processes of the function that reads a queue.
     pub fn processes(&self, queue: Queue) -> Result<Processes> {
-        let emulator = variable("VN_EMULATOR_PID")?;
-        let emulator = emulator.parse().map_err(Surprise::of("VN_EMULATOR_PID"))?;
+        let url = queue_url(&self.outputs, queue)?;
+        let queue = url.rsplit('/').next().unwrap_or_default();
+        let died = [format!("failed processing SQS batch from {queue} "), EXIT.to_owned()];
         let log = variable("VN_EMULATOR_LOG")?.into();
-        Ok(Processes::new(emulator, log, queue_url(&self.outputs, queue)?.to_owned()))
+        Ok(Processes::new(process_id("VN_EMULATOR_PID")?, format!("QUEUE_URL={url}"), log, died))
+    }
+
+    /// The processes of the function that reads the topic.
+    pub fn forwarding_processes(&self) -> Result<Processes> {
+        let url = output(&self.outputs, "ForwardDeadLetterQueueUrl")?;
+        let variable_of_it = format!("DEAD_LETTER_QUEUE_URL={url}");
+        let died = ["a batch failed: ".to_owned(), EXIT.to_owned()];
+        let log = variable("VN_KAFKA_LOG")?.into();
+        Ok(Processes::new(process_id("VN_EMULATOR_PID")?, variable_of_it, log, died))
     }
 
     /// All phones so far, by their callers (the hashes in the tables).
@@ -169,7 +189,14 @@ impl Stack {
     }
 }
 
-fn variable(name: &'static str) -> Result<String> {
+/// How the logs name the death of a function's process.
+const EXIT: &str = "Runtime.ExitError";
+
+pub(super) fn process_id(name: &'static str) -> Result<u32> {
+    variable(name)?.parse().map_err(Surprise::of(name))
+}
+
+pub(super) fn variable(name: &'static str) -> Result<String> {
     env::required(env::process, name).map_err(|_| {
         let how = "run this by `infra/local.py run -- …`, or by make";
         Surprise::new(format!("{name} is not set: {how}"))
