@@ -4,7 +4,6 @@ use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Sends the log to standard output, for the rest of the process. `lookup` finds a variable
 /// by its name.
@@ -15,8 +14,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Source: AWS Lambda Developer Guide, "Log-level filtering"; `lambda_runtime`'s
 /// `init_default_subscriber`.
 pub fn init(lookup: impl Fn(&str) -> Option<String>) {
+    // Not `try_init`: where a dependency turns on `tracing-log`, that also takes in what is said
+    // through the `log` crate. Every trace of the HTTP client is then compiled twice, 0.2 MB.
     // Fails if the process has a log already, which will do as well.
-    let _ = subscriber(lookup, std::io::stdout).try_init();
+    let _ = tracing::subscriber::set_global_default(subscriber(lookup, std::io::stdout));
 }
 
 /// The subscriber of [`init`], with the writer of the lines.
