@@ -13,6 +13,7 @@
 )]
 
 mod calls;
+mod clusters;
 mod crowd;
 mod deaths;
 mod deployments;
@@ -109,7 +110,10 @@ const ALONE: &[Story] = &stories![
 ];
 
 /// These are played alone too, where the stack takes order events from a topic.
-const WITH_TOPIC: &[Story] = &stories![forwarding::five_thousand_events_arrive_whatever_fails,];
+const WITH_TOPIC: &[Story] = &stories![
+    clusters::each_kind_of_cluster_gets_its_mapping_and_rights,
+    forwarding::five_thousand_events_arrive_whatever_fails,
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

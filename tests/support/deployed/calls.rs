@@ -1,9 +1,8 @@
 //! Calls on the three routes, and what the caller hears.
 
 use serde_json::Value;
-use tokio::process::Command;
 
-use super::surprise::{json_of, output_of};
+use super::surprise::json_of;
 use super::{Result, Stack, Surprise, check};
 use crate::events::{encoded, exotel_query, switch_body, twilio_form};
 use crate::story::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN};
@@ -57,10 +56,9 @@ impl Stack {
     /// Signs a form for the stack's own address.
     pub async fn sign(&self, auth_token: &str, form: &[(&str, &str)]) -> Result<String> {
         let url = format!("https://{}/calls/twilio", self.api_domain);
-        let mut command = Command::new(&self.python);
-        command.args(["-c", SIGN, auth_token, &url]);
-        command.args(form.iter().flat_map(|(name, value)| [name, value]));
-        Ok(output_of("signer", &mut command).await?.trim().to_owned())
+        let form = form.iter().flat_map(|(name, value)| [*name, *value]);
+        let arguments: Vec<&str> = [auth_token, &url].into_iter().chain(form).collect();
+        Ok(self.python(SIGN, &arguments).await?.trim().to_owned())
     }
 
     /// Posts a form as Twilio does, with or without a signature.

@@ -8,11 +8,13 @@ use std::time::Duration;
 use lambda_support::{aws, clock, env};
 use masking::PhoneHashKey;
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::kafka::Topic;
 use super::mailbox::Mailbox;
 use super::queues::{dead_letter_queue_url, queue_url, waiting_queue_url};
+use super::surprise::output_of;
 use super::{PATIENCE, Processes, Result, Surprise, check, eventually};
 use crate::events::Queue;
 use crate::oracle;
@@ -151,6 +153,12 @@ impl Stack {
         let died = ["a batch failed: ".to_owned(), EXIT.to_owned()];
         let log = variable("VN_KAFKA_LOG")?.into();
         Ok(Processes::new(process_id("VN_EMULATOR_PID")?, variable_of_it, log, died))
+    }
+
+    /// Runs a Python program that uses the tools of `infra/local`. Returns its output.
+    pub async fn python(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.python);
+        output_of("a Python program", command.args(["-c", program]).args(arguments)).await
     }
 
     /// All phones so far, by their callers (the hashes in the tables).
