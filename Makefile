@@ -70,7 +70,7 @@ FUNCTIONS := $(notdir $(wildcard functions/*))
 
 demo:  ## Watch two people phone each other without seeing each other's number
 	@$(MAKE) --no-print-directory --jobs=2 AT_ONCE=1 setup-demo build-demo
-	@$(LOCAL) run --name demo --pools $(DEMO_POOLS) --programs target/quick -- target/quick/demo
+	@$(LOCAL) run --name demo --kafka --pools $(DEMO_POOLS) --programs target/quick -- target/quick/demo
 
 setup-demo: $(VENV)/.installed
 	@:

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use support::deployed::{CallResult, Result, Stack, Surprise, check, check_json, in_seconds};
+use support::deployed::{
+    CallResult, Record, Result, Stack, Surprise, check, check_json, in_seconds,
+};
 use support::story::{assigned, event, numbers_in, provider_secret_in, released, unavailable};
 
 use self::stage::{Person, Stage, say, spaced};
@@ -75,6 +77,13 @@ enum Provider {
     Exotel,
 }
 
+/// How an order event comes to the stack.
+#[derive(Clone, Copy)]
+enum Way {
+    Queue,
+    KafkaTopic,
+}
+
 /// The story: what happens on the stack, and what the stage shows of it.
 struct Demo<'a> {
     stack: &'a Stack,
@@ -116,15 +125,15 @@ impl Demo<'_> {
 
     async fn an_order_gets_its_numbers(&mut self) -> Result<OrderNumbers> {
         self.stage.begin("Asha orders, and Ravi is to bring it");
-        let numbers = self.assign("order-1", 1, &ASHA, &RAVI).await?;
+        let numbers = self.assign(Way::Queue, "order-1", 1, (&ASHA, &RAVI)).await?;
         self.stage.done();
         self.shows_assignment("order-1", (&ASHA, &RAVI), &numbers);
         Ok(numbers)
     }
 
     async fn a_second_order_gets_others(&mut self, first: &OrderNumbers) -> Result<OrderNumbers> {
-        self.stage.begin("Ravi takes on a second order, from Kiran: it gets other numbers");
-        let numbers = self.assign("order-2", 1, &KIRAN, &RAVI).await?;
+        self.stage.begin("Ravi takes on a second order, which comes on a Kafka topic");
+        let numbers = self.assign(Way::KafkaTopic, "order-2", 1, (&KIRAN, &RAVI)).await?;
         let both: BTreeSet<&str> = first.set().union(&numbers.set()).copied().collect();
         check("different numbers in the two orders", &both.len(), &4)?;
         self.stage.done();
@@ -155,7 +164,7 @@ impl Demo<'_> {
 
     async fn the_agent_is_replaced(&mut self, first: &OrderNumbers) -> Result {
         self.stage.begin("Meera takes over from Ravi: Asha's app shows what it showed before");
-        let numbers = self.assign("order-1", 2, &ASHA, &MEERA).await?;
+        let numbers = self.assign(Way::Queue, "order-1", 2, (&ASHA, &MEERA)).await?;
         check("the agent's number", &numbers.agent, &first.agent)?;
         check("the customer's number", &numbers.customer, &first.customer)?;
         self.stage.done();
@@ -174,7 +183,7 @@ impl Demo<'_> {
 
     async fn the_order_ends(&mut self, first: &OrderNumbers) -> Result {
         self.stage.begin("The order is completed");
-        self.stack.tell(&event("completed", "order-1", 3)).await?;
+        self.stack.tell_queues(&[event("completed", "order-1", 3)]).await?;
         let announcement = self.stack.announced("order-1", "released", 3).await?;
         check_json("the announcement", &announcement, &released("order-1", 3, "completed"))?;
         self.stage.done();
@@ -190,7 +199,8 @@ impl Demo<'_> {
 
     async fn the_numbers_rest_and_serve_again(&mut self, first: &OrderNumbers) -> Result {
         self.stage.begin("Leela orders; two numbers are at work, and the two others have to rest");
-        self.stack.tell(&assignment("order-3", 1, &LEELA, &MEERA, &in_seconds(3600))).await?;
+        let assignment = assignment("order-3", 1, &LEELA, &MEERA, &in_seconds(3600));
+        self.stack.tell_queues(&[assignment]).await?;
         let announcement = self.stack.announced("order-3", "unavailable", 1).await?;
         check_json("the announcement", &announcement, &unavailable("order-3", 1, POOL))?;
         self.stage.done();
@@ -216,13 +226,19 @@ impl Demo<'_> {
     /// Sends an assignment, and waits for the numbers.
     async fn assign(
         &self,
+        way: Way,
         order_id: &str,
         version: u64,
-        customer: &Person,
-        agent: &Person,
+        (customer, agent): (&Person, &Person),
     ) -> Result<OrderNumbers> {
         let expires_at = in_seconds(3600);
-        self.stack.tell(&assignment(order_id, version, customer, agent, &expires_at)).await?;
+        let event = assignment(order_id, version, customer, agent, &expires_at);
+        match way {
+            Way::Queue => self.stack.tell_queues(&[event]).await?,
+            Way::KafkaTopic => {
+                self.stack.produce(&[Record::of(&event.to_string())]).await?;
+            }
+        }
         let announcement = self.stack.announced(order_id, "assigned", version).await?;
         let numbers = OrderNumbers::in_announcement(&announcement)?;
         let participants = [("customer", &numbers.customer), ("agent", &numbers.agent)]

@@ -138,11 +138,13 @@ impl Stage {
         show!("");
         show!("  {}", self.paint(Paint::Good, &all));
         show!("");
-        show!("  Shown: the template deployed whole, events on its queues, numbers announced for");
         show!(
-            "  the apps ({announcements} announcements, searched: no real phone in any), calls asked about"
+            "  Shown: the template deployed whole, events on its queues and on a Kafka topic, numbers"
         );
-        show!("  with real signatures and answered in the providers' own forms.");
+        show!(
+            "  announced for the apps ({announcements} announcements, searched: no real phone in any),"
+        );
+        show!("  calls asked about with real signatures and answered in the providers' own forms.");
         show!("");
         show!("  Next:  make up      keeps the same stack running, to play with");
         show!("         README.md    shows a few calls, and how to deploy to AWS");
