@@ -10,7 +10,7 @@ ifndef AT_ONCE
 .NOTPARALLEL:
 endif
 .PHONY: help setup setup-demo build build-demo demo up down env logs capacity test check lint \
-  stack-test bench soak mutants fmt clean
+  stack-test bench soak mutants docs fmt clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -102,6 +102,10 @@ capacity:  ## Plan how many numbers to rent: make capacity ARGS=--help
 
 build: setup  ## Build the functions as they are deployed
 	@$(LOCAL) build
+
+docs:  ## Write the documentation of all crates, private items too, as a site into target/doc
+	cargo doc --workspace --no-deps --document-private-items --locked
+	@echo 'The documentation is in target/doc/resolve_call/index.html; each function and crate is in the list on the left.'
 
 fmt:  ## Format the code
 	cargo fmt --all

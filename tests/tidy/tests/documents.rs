@@ -8,7 +8,7 @@ use tidy::source::{File, files, product};
 use tidy::{assert_none, root};
 
 fn pages() -> Vec<File> {
-    let at_root = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+    let at_root = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"];
     let all = files(&["."], &["md"])
         .into_iter()
         .map(|file| File { path: file.path.trim_start_matches("./").to_owned(), ..file });
