@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use masking::{
     Allocation, ClaimTerms, Closed, Commit, ExpectedRow, HeldNumber, Holding, KnownRow, Number,
-    Order, OrderId, PhoneHash, Plan, PoolId, Role, State, Timestamp, Unassigned, Write,
+    Order, OrderId, PhoneHash, Plan, PoolId, Role, Roles, State, Timestamp, Unassigned, Write,
 };
 use masking_memory::{NumberRow, OrderRow, RouteRow, Tables};
 use masking_store::Orders;
@@ -99,16 +99,17 @@ fn number_row() -> impl Strategy<Value = NumberRow> {
     )
 }
 
+fn roles() -> impl Strategy<Value = Roles> {
+    let role = || prop_oneof![Just("customer"), Just("agent")];
+    let role = move || role().prop_map(|role| Role::parse(role).unwrap());
+    (role(), role()).prop_map(|(caller, callee)| Roles { caller, callee })
+}
+
 fn route() -> impl Strategy<Value = RouteEntry> {
-    let row = (prop::option::of(phone()), number(), order_id(), moment(), moment()).prop_map(
-        |(connect_to, shown_number, order_id, expires_at, reusable_at)| RouteRow {
-            connect_to,
-            shown_number,
-            order_id,
-            expires_at,
-            reusable_at,
-        },
-    );
+    let row = (prop::option::of(phone()), number(), order_id(), roles(), moment(), moment())
+        .prop_map(|(connect_to, shown_number, order_id, roles, expires_at, reusable_at)| {
+            RouteRow { connect_to, shown_number, order_id, roles, expires_at, reusable_at }
+        });
     ((number(), caller()), row)
 }
 
@@ -125,19 +126,21 @@ fn tables() -> impl Strategy<Value = Tables> {
 /// Any write, also one that no plan of the product contains.
 fn write() -> impl Strategy<Value = Write> {
     let of_number = || (number(), moment());
-    let opened = (number(), caller(), phone(), number(), moment(), moment(), any::<bool>());
+    let opened =
+        (number(), caller(), phone(), number(), roles(), moment(), moment(), any::<bool>());
     prop_oneof![
         of_number().prop_map(|(number, available_at)| Write::ClaimNumber { number, available_at }),
         of_number().prop_map(|(number, available_at)| Write::KeepNumber { number, available_at }),
         of_number()
             .prop_map(|(number, available_at)| Write::ReleaseNumber { number, available_at }),
         opened.prop_map(
-            |(number, caller, connect_to, shown_number, expires_at, reusable_at, kept)| {
+            |(number, caller, connect_to, shown_number, roles, expires_at, reusable_at, kept)| {
                 Write::OpenRoute {
                     number,
                     caller,
                     connect_to,
                     shown_number,
+                    roles,
                     expires_at,
                     reusable_at,
                     kept,
@@ -213,6 +216,8 @@ fn import(dynamodb: &cloud::Tables, tables: &Tables) {
                 "connect_to": it.connect_to.as_ref().map(|it| text(it.reveal())),
                 "caller_id": text(it.shown_number.as_str()),
                 "order_id": text(it.order_id.as_str()),
+                "caller_role": text(it.roles.caller.as_str()),
+                "callee_role": text(it.roles.callee.as_str()),
                 "expires_at": seconds(it.expires_at),
                 "reusable_at": seconds(it.reusable_at),
             }))
@@ -260,6 +265,10 @@ async fn export(dynamodb: &cloud::Tables, orders: &Orders) -> Tables {
                 connect_to: text(&row, "connect_to").map(|it| it.parse().unwrap()),
                 shown_number: field("caller_id").parse().unwrap(),
                 order_id: order_id(field("order_id")),
+                roles: Roles {
+                    caller: Role::parse(field("caller_role")).unwrap(),
+                    callee: Role::parse(field("callee_role")).unwrap(),
+                },
                 expires_at: seconds(field("expires_at")),
                 reusable_at: seconds(field("reusable_at")),
             },

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use masking::{
-    Commit, Condition, KnownRow, Number, Order, OrderId, Phone, PhoneHash, Plan, Route, Timestamp,
-    Write,
+    Commit, Condition, KnownRow, Number, Order, OrderId, Phone, PhoneHash, Plan, Roles, Route,
+    Timestamp, Write,
 };
 
 pub use crate::condition::{Weakening, weakenings};
@@ -39,6 +39,8 @@ pub struct RouteRow {
     pub shown_number: Number,
     /// The order that the route belongs to.
     pub order_id: OrderId,
+    /// Who calls whom.
+    pub roles: Roles,
     /// From this moment on, the route connects nobody.
     pub expires_at: Timestamp,
     /// From this moment on, another order may claim the route.
@@ -62,6 +64,7 @@ impl From<&RouteRow> for Route {
             connect_to: row.connect_to.clone(),
             shown_number: row.shown_number.clone(),
             order_id: row.order_id.as_str().to_owned(),
+            roles: Some(row.roles.clone()),
             expires_at: row.expires_at,
             reusable_at: row.reusable_at,
         }
@@ -149,13 +152,15 @@ impl Tables {
                 caller,
                 connect_to,
                 shown_number,
+                roles,
                 expires_at,
                 reusable_at,
                 ..
             } => {
                 let order_id = order_id.clone();
                 let connect_to = Some(connect_to);
-                let row = RouteRow { connect_to, shown_number, order_id, expires_at, reusable_at };
+                let row =
+                    RouteRow { connect_to, shown_number, order_id, roles, expires_at, reusable_at };
                 self.routes.insert((number, caller), row);
             }
             Write::EndRoute { number, caller, expires_at, reusable_at, strip } => {

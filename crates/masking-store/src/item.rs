@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use masking::{
     Allocation, ClaimTerms, HeldNumber, Holding, Number, Order, OrderId, Phone, PhoneHash, PoolId,
-    Role, Route, State, StateKind, Timestamp,
+    Role, Roles, Route, State, StateKind, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -151,6 +151,8 @@ struct RouteItem {
     connect_to: Option<String>,
     caller_id: String,
     order_id: String,
+    caller_role: Option<String>,
+    callee_role: Option<String>,
     expires_at: u64,
     reusable_at: u64,
 }
@@ -168,7 +170,14 @@ pub(crate) fn read_route(item: Item) -> Result<Route, StoreError> {
         connect_to,
         shown_number,
         order_id: item.order_id,
+        roles: roles(item.caller_role.as_deref(), item.callee_role.as_deref()),
         expires_at: Timestamp::from_seconds(item.expires_at),
         reusable_at: Timestamp::from_seconds(item.reusable_at),
     })
+}
+
+/// The roles of a route. Only what is told of a call depends on them, so a call is connected
+/// without them.
+fn roles(caller: Option<&str>, callee: Option<&str>) -> Option<Roles> {
+    Some(Roles { caller: Role::parse(caller?)?, callee: Role::parse(callee?)? })
 }

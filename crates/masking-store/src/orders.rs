@@ -163,6 +163,7 @@ impl Orders {
                 caller,
                 connect_to,
                 shown_number,
+                roles,
                 expires_at,
                 reusable_at,
                 kept: _,
@@ -170,10 +171,13 @@ impl Orders {
                 .route_update(number, caller, *expires_at, *reusable_at)
                 .update_expression(
                     "SET connect_to = :connect_to, caller_id = :caller_id, order_id = :order_id, \
+                     caller_role = :caller_role, callee_role = :callee_role, \
                      expires_at = :expires_at, reusable_at = :reusable_at, #ttl = :ttl",
                 )
                 .expression_attribute_values(":connect_to", string(connect_to.reveal()))
                 .expression_attribute_values(":caller_id", string(shown_number.as_str()))
+                .expression_attribute_values(":caller_role", string(roles.caller.as_str()))
+                .expression_attribute_values(":callee_role", string(roles.callee.as_str()))
                 .expression_attribute_values(":order_id", string(order_id.as_str())),
             Write::EndRoute { number, caller, expires_at, reusable_at, strip } => {
                 let set = "SET expires_at = :expires_at, reusable_at = :reusable_at, #ttl = :ttl";

@@ -1,7 +1,7 @@
 //! Decides a call: which phone to ring, and which number to show, when a caller dials a
 //! number.
 
-use crate::{NotE164, Number, Phone, Timestamp};
+use crate::{NotE164, Number, Phone, Role, Timestamp};
 
 /// The calling party as a provider reports it: a real phone, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +47,21 @@ pub struct Route {
     pub shown_number: Number,
     /// The order that the route belongs to.
     pub order_id: String,
+    /// Who calls whom. None in a row of a version that did not store it.
+    pub roles: Option<Roles>,
     /// From this moment on, the route connects nobody.
     pub expires_at: Timestamp,
     /// From this moment on, another order may claim the route.
     pub reusable_at: Timestamp,
+}
+
+/// The two people of a route, by their roles on the order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Roles {
+    /// The role of the person who calls.
+    pub caller: Role,
+    /// The role of the person who is rung.
+    pub callee: Role,
 }
 
 /// The answer to a call.
@@ -155,6 +166,7 @@ mod tests {
                 connect_to,
                 shown_number: "+622150001".parse().unwrap(),
                 order_id: "o-1".to_owned(),
+                roles: None,
                 expires_at: at(100),
                 reusable_at: at(200),
             })

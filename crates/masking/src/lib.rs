@@ -31,7 +31,7 @@ mod phone_hash;
 mod pool;
 mod time;
 
-pub use self::call::{Answer, CallingParty, Reason, Route, answer};
+pub use self::call::{Answer, CallingParty, Reason, Roles, Route, answer};
 pub use self::call_settings::{CallSettings, Sentence, Sentences};
 pub use self::field::Invalid;
 pub use self::order::announcement::{Announcement, ParticipantNumber, ReleaseReason};

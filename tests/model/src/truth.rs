@@ -228,7 +228,7 @@ fn agrees(model: &Claims, state: &SystemState, order_id: &OrderId, holding: &Hol
         row.is_some_and(|row| {
             row.order_id == *order_id
                 && row.connect_to.as_ref().and_then(|phone| model.caller(phone)) == Some(it.callee)
-                && row.shown_number == *it.shown_number
+                && (&row.shown_number, &row.roles) == (it.shown_number, &it.roles())
                 && (row.expires_at, row.reusable_at) == (ends, free_at)
         })
     });

@@ -311,6 +311,7 @@ impl<'a> Change<'a> {
                     caller: route.caller.clone(),
                     connect_to: callee.phone.clone(),
                     shown_number: route.shown_number.clone(),
+                    roles: route.roles(),
                     expires_at,
                     reusable_at: available_at,
                     kept: holds(before, route.number),

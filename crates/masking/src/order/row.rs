@@ -2,7 +2,7 @@
 //! announcement repeats it.
 
 use super::announcement::{Announcement, ParticipantNumber, ReleaseReason};
-use crate::{Allocation, Number, OrderId, Phone, PhoneHash, Pool, PoolId, Role, Timestamp};
+use crate::{Allocation, Number, OrderId, Phone, PhoneHash, Pool, PoolId, Role, Roles, Timestamp};
 
 /// The row of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -232,6 +232,8 @@ impl Holding {
                     caller,
                     callee,
                     shown_number: &from.number,
+                    caller_role: &from.role,
+                    callee_role: &to.role,
                 })
             })
         })
@@ -249,6 +251,17 @@ pub struct HeldRoute<'a> {
     pub callee: &'a PhoneHash,
     /// The number that the person who is rung sees.
     pub shown_number: &'a Number,
+    /// The role of the person who calls.
+    pub caller_role: &'a Role,
+    /// The role of the person who is rung.
+    pub callee_role: &'a Role,
+}
+
+impl HeldRoute<'_> {
+    /// Who calls whom on the route.
+    pub fn roles(&self) -> Roles {
+        Roles { caller: self.caller_role.clone(), callee: self.callee_role.clone() }
+    }
 }
 
 impl ClaimTerms {

@@ -3,7 +3,7 @@
 
 use super::condition::{Condition, Fact};
 use super::row::{KnownRow, Order};
-use crate::{Number, OrderId, Phone, PhoneHash, Timestamp};
+use crate::{Number, OrderId, Phone, PhoneHash, Roles, Timestamp};
 
 /// One transaction: it is written whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ pub enum Write {
         connect_to: Phone,
         /// The number that the person who is rung sees.
         shown_number: Number,
+        /// Who calls whom, for what is told of the call later.
+        roles: Roles,
         /// From this moment on, the route connects nobody.
         expires_at: Timestamp,
         /// From this moment on, another order may claim the route.

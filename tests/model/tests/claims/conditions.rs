@@ -3,7 +3,7 @@
 
 use masking::{
     ClaimTerms, Closed, Commit, ExpectedRow, HeldNumber, Holding, Number, Order, OrderId,
-    PhoneHash, Plan, Pool, PoolId, Pools, Role, State, Timestamp, Unassigned, Write,
+    PhoneHash, Plan, Pool, PoolId, Pools, Role, Roles, State, Timestamp, Unassigned, Write,
 };
 use masking_memory::{NumberRow, Tables, weakenings};
 use model::{Item, fact_name, without_fact};
@@ -92,6 +92,11 @@ fn customer() -> PhoneHash {
     PhoneHash::from_stored("customer".to_owned())
 }
 
+pub(crate) fn roles() -> Roles {
+    let role = |role| Role::parse(role).expect("a role");
+    Roles { caller: role("customer"), callee: role("agent") }
+}
+
 /// A route of the customer, which ends at `until`.
 fn open(kept: bool, until: u64) -> Write {
     Write::OpenRoute {
@@ -99,6 +104,7 @@ fn open(kept: bool, until: u64) -> Write {
         caller: customer(),
         connect_to: "+6281333334444".parse().expect("a phone"),
         shown_number: "+622150002".parse().expect("a number"),
+        roles: roles(),
         expires_at: at(until),
         reusable_at: at(until + MINUTE),
         kept,

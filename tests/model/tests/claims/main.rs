@@ -174,6 +174,7 @@ fn after_sharing(without: Option<Without>) -> Claims {
             connect_to: Some(phone(4)),
             shown_number: number(1),
             order_id: order_id("shared"),
+            roles: conditions::roles(),
             expires_at: at(1),
             reusable_at: at(2),
         };

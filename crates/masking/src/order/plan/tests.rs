@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::{Pool, PoolChoice, Pools, Role};
+use crate::{Pool, PoolChoice, Pools, Role, Roles};
 
 /// The moment of every change, in seconds.
 const NOW: u64 = 1000;
@@ -17,6 +17,11 @@ fn pool() -> Pool {
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
+}
+
+fn roles() -> Roles {
+    let role = |role| Role::parse(role).expect("a role");
+    Roles { caller: role("customer"), callee: role("agent") }
 }
 
 fn number(name: u8) -> Number {
@@ -132,6 +137,7 @@ fn words(plan: &Plan) -> Vec<String> {
             expires_at,
             reusable_at,
             kept,
+            roles: _,
         } => {
             let code: u32 = connect_to.reveal().strip_prefix("+6281200").unwrap().parse().unwrap();
             let (callee, kept) = (char::from_u32(code).unwrap(), if *kept { "kept " } else { "" });
@@ -423,6 +429,7 @@ fn a_number_is_not_tried_again_if_a_person_who_would_dial_it_has_a_route_on_it()
         caller: request.people[1].caller.clone(),
         connect_to: request.people[0].phone.clone(),
         shown_number: number(2),
+        roles: roles(),
         expires_at: at(END),
         reusable_at: at(END),
         kept: false,
