@@ -4,7 +4,6 @@
 //! providers; connects a caller only on a live route; and gives a telephone provider
 //! an answer in its own form even if the tables can't be read.
 
-mod gateway;
 mod handler;
 mod settings;
 

@@ -19,6 +19,11 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
     ("masking-store", &["masking", "lambda-support"], "tables know no provider and no queue"),
     ("providers", &["masking"], "a provider knows no table and no AWS"),
     ("lambda-support", &[], "it knows nothing of numbers, so that it stays small"),
+    (
+        "front-door",
+        &["masking", "providers", "journal", "lambda-support"],
+        "it proves whose a request is, and reads no table",
+    ),
     ("journal", &[], "a line has words and figures, and knows no rule"),
     (
         "order-events",
@@ -27,7 +32,7 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "resolve-call",
-        &["masking", "masking-store", "providers", "journal", "lambda-support"],
+        &["masking", "masking-store", "providers", "front-door", "journal", "lambda-support"],
         "a call changes no order",
     ),
     (

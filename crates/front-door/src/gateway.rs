@@ -21,21 +21,22 @@ use serde_json::{Map, Value, json};
 const LARGEST_BODY: usize = 64 * 1024;
 
 /// An event of the HTTP API. A part that is missing, or not of its type, counts as empty.
-pub(crate) struct Event(Value);
+#[derive(Debug)]
+pub struct Event(Value);
 
 impl Event {
     /// Reads an event. A text that is not JSON is an event in which everything is missing.
-    pub(crate) fn read(text: &str) -> Self {
+    pub fn read(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_default())
     }
 
     /// The method; `None` if it is missing or malformed.
-    pub(crate) fn method(&self) -> Option<Method> {
+    pub fn method(&self) -> Option<Method> {
         Method::from_bytes(self.text("/requestContext/http/method").as_bytes()).ok()
     }
 
     /// The path as it came.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.text("/rawPath")
     }
 
@@ -47,13 +48,18 @@ impl Event {
     /// The URL that the provider was configured with, with path and query as they came. It
     /// begins with `public_base_url`, or else with the API's own address.
     pub(crate) fn url(&self, public_base_url: Option<&str>) -> String {
-        let own = || format!("https://{}", self.text("/requestContext/domainName"));
-        let base = public_base_url.map_or_else(own, str::to_owned);
-        let (base, path) = (base.trim_end_matches('/'), self.path());
+        let (base, path) = (self.base_url(public_base_url), self.path());
         match self.query() {
             "" => format!("{base}{path}"),
             query => format!("{base}{path}?{query}"),
         }
+    }
+
+    /// The part of the URL before the path.
+    pub(crate) fn base_url(&self, public_base_url: Option<&str>) -> String {
+        let own = || format!("https://{}", self.text("/requestContext/domainName"));
+        let base = public_base_url.map_or_else(own, str::to_owned);
+        base.trim_end_matches('/').to_owned()
     }
 
     /// The request, without path and query. A header that HTTP does not allow counts as
@@ -118,7 +124,7 @@ impl Event {
 }
 
 /// Writes a reply in the form of the HTTP API.
-pub(crate) fn response(reply: Reply) -> ApiGatewayV2httpResponse {
+pub fn response(reply: Reply) -> ApiGatewayV2httpResponse {
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(reply.status.as_u16());
     response.headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
