@@ -26,6 +26,9 @@ def fresh_event(stack, function, order_id, route):
     event = json.loads(file.read_text())
     if function == "resolve-call":
         call(event, route, stack, order_id)
+    elif function == "forward-events":
+        for records in event["records"].values():
+            kafka_record(records[0], order_id)
     else:
         message(event["Records"][0], order_id)
     return json.dumps(event)
@@ -36,13 +39,29 @@ def message(record, order_id):
     now = str(time.time_ns() // 1_000_000)
     record["messageId"] = str(uuid.uuid4())
     record["attributes"].update(SentTimestamp=now, ApproximateFirstReceiveTimestamp=now)
-    body = json.loads(record["body"])
+    record["body"] = fresh_body(record["body"], order_id, now)
+    del record["md5OfBody"]
+
+
+def kafka_record(record, order_id):
+    """Changes a record of a topic to one that was produced just now."""
+    now = str(time.time_ns() // 1_000_000)
+    value = fresh_body(base64.b64decode(record["value"]), order_id, now)
+    record.update(
+        timestamp=int(now),
+        key=base64.b64encode(order_id.encode()).decode(),
+        value=base64.b64encode(value.encode()).decode(),
+    )
+
+
+def fresh_body(text, order_id, now):
+    """Returns a message about this order, with a version and numbers of this moment."""
+    body = json.loads(text)
     if "order_id" in body:
         body.update(order_id=order_id, version=int(now))
     if "numbers" in body:
         body["numbers"] = [f"+6221{int(now[:-3]) % 10**8 + index:08}" for index in range(4)]
-    record["body"] = json.dumps(body)
-    del record["md5OfBody"]
+    return json.dumps(body)
 
 
 def call(event, route, stack, order_id):
