@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use support::World;
 use support::alarms::{Metric, access_log, alarms, filters, resources, text};
-use support::events::records;
+use support::events::{records, switch_report};
 use support::functions::RENTAL_SECRET;
 use support::provider::{Call, FakeProvider, Fault};
-use support::world::{FIRST, assigned};
+use support::world::{FIRST, SWITCH_TOKEN, assigned};
 
 use crate::people::{AGENT, CUSTOMER, PAIR};
 
@@ -59,6 +59,27 @@ async fn a_request_that_is_refused_is_counted() {
     let body = json!({"caller": CUSTOMER, "called": "+622150001"}).to_string();
     world.when_switch_asks(&body, "Bearer another-token-of-sixteen").await;
     assert_eq!(counted("RequestRefusedFilter", &world.log()), 1, "{}", world.log());
+}
+
+#[tokio::test]
+async fn a_report_that_is_refused_or_lost_is_counted() {
+    let world = World::without_tables();
+    let body = json!({
+        "caller": CUSTOMER, "called": "+622150001", "call_id": "c", "outcome": "busy",
+        "talk_seconds": 0,
+    });
+    world.when_reported(&switch_report("Bearer another-token-of-sixteen", &body.to_string())).await;
+    let log = world.log();
+    assert_eq!(counted("ReportRefusedFilter", &log), 1, "{log}");
+    assert_eq!(counted("ReportLostFilter", &log), 0, "{log}");
+    let authorization = format!("Bearer {SWITCH_TOKEN}");
+    world.when_reported(&switch_report(&authorization, &body.to_string())).await;
+    assert_eq!(counted("ReportLostFilter", &world.log()), 1);
+
+    let world = World::new();
+    world.given_provider_secret(None);
+    world.when_reported(&switch_report(&authorization, &body.to_string())).await;
+    assert!(0 < counted("ReportSecretFilter", &world.log()));
 }
 
 #[test]

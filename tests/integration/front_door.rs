@@ -258,11 +258,15 @@ fn each_route_has_a_limit_of_its_own_and_all_of_them_together_stay_below_the_sta
     let number = |text: &str| text.trim().parse::<u64>().unwrap();
     let stage = TEMPLATE.split_once("DefaultRouteSettings:").unwrap().1;
     let total = number(stage.split_once("ThrottlingRateLimit:").unwrap().1.lines().next().unwrap());
-    let limits = providers::WEBHOOKS.map(|webhook| {
-        let key = format!("\"{}\": {{ ThrottlingRateLimit:", webhook.route().as_str());
-        let settings = TEMPLATE.split_once(&key).expect("the route is limited").1;
-        number(settings.split(',').next().unwrap())
-    });
+    let calls = providers::WEBHOOKS.iter().map(|it| it.route());
+    let routes = calls.chain(providers::REPORTS.iter().map(|it| it.route()));
+    let limits: Vec<u64> = routes
+        .map(|route| {
+            let key = format!("\"{}\": {{ ThrottlingRateLimit:", route.as_str());
+            let settings = TEMPLATE.split_once(&key).expect("the route is limited").1;
+            number(settings.split(',').next().unwrap())
+        })
+        .collect();
     assert!(limits.iter().sum::<u64>() < total, "{limits:?} of {total}");
 }
 
@@ -271,7 +275,10 @@ fn the_stage_is_made_after_the_routes_and_these_one_after_the_other() {
     for (later, earlier) in [
         ("TwilioRoute", "ResolveRoute"),
         ("ExotelRoute", "TwilioRoute"),
-        ("ApiStage", "ExotelRoute"),
+        ("ReportCallIntegration", "ExotelRoute"),
+        ("TwilioReportRoute", "SwitchReportRoute"),
+        ("ExotelReportRoute", "TwilioReportRoute"),
+        ("ApiStage", "ExotelReportRoute"),
     ] {
         assert!(resource(later).contains(&format!("    DependsOn: {earlier}\n")), "{later}");
     }

@@ -23,6 +23,7 @@ mod parsing;
 mod privacy;
 mod refill_pool;
 mod release_numbers;
+mod report_call;
 mod resolve_call;
 mod shared_pools;
 mod store_and_memory;

@@ -2,7 +2,9 @@
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use support::deployed::{Answer, CallResult, PATIENCE, Result, Stack, check, eventually};
+use support::deployed::{
+    Answer, CallResult, PATIENCE, Result, Stack, check, check_json, eventually,
+};
 use support::events::{exotel_query, twilio_form};
 use support::story::{EXOTEL_TOKEN, SWITCH_TOKEN, TWILIO_TOKEN, assigned, numbers_in};
 
@@ -64,6 +66,54 @@ pub(crate) async fn customer_and_agent_reach_each_other_on_every_route(
         check("through a switch", &stack.resolve(caller, dialled).await?, &(200, expected))?;
     }
     Ok(())
+}
+
+pub(crate) async fn what_became_of_a_call_is_told_by_every_provider(
+    scene: &'static Scene,
+) -> Result {
+    let stack = &scene.stack;
+    let order = given_order(stack, "calls-ended-1").await?;
+    let told = async |call_id: &str, outcome: &str, talk_seconds: u64| {
+        let told = stack.told_of_call(call_id).await?;
+        let expected = json!({
+            "type": "call.ended", "order_id": "calls-ended-1", "call_id": call_id,
+            "from": "customer", "to": "agent", "outcome": outcome, "talk_seconds": talk_seconds,
+            "at": told["at"],
+        });
+        check_json("what is told", &told, &expected)
+    };
+
+    let body = json!({
+        "caller": order.customer, "called": order.agent_number, "call_id": "ended-switch",
+        "outcome": "completed", "talk_seconds": 73,
+    });
+    let forged = stack.switch_reports("Bearer another-token-of-16", &body).await?;
+    check("a forged report", &forged.status, &403)?;
+    let reported = stack.switch_reports(&format!("Bearer {SWITCH_TOKEN}"), &body).await?;
+    check("a report", &reported.status, &200)?;
+    told("ended-switch", "completed", 73).await?;
+
+    let form = [
+        ("CallSid", "ended-leg"),
+        ("ParentCallSid", "ended-twilio"),
+        ("From", order.customer_number.as_str()),
+        ("To", order.agent.as_str()),
+        ("CallStatus", "completed"),
+        ("CallDuration", "41"),
+    ];
+    let forged = stack.twilio_reports("another-token", "calls-ended-1", &form).await?;
+    check("a forged report", &forged.status, &403)?;
+    let reported = stack.twilio_reports(TWILIO_TOKEN, "calls-ended-1", &form).await?;
+    check("a report", &reported.status, &200)?;
+    told("ended-twilio", "completed", 41).await?;
+
+    let query = exotel_query("+91", &order.customer, &order.agent_number);
+    let mut query: Vec<(&str, &str)> =
+        query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    query.push(("DialCallStatus", "no-answer"));
+    let reported = stack.exotel_reports(EXOTEL_TOKEN, &query).await?;
+    check("a report", &reported.status, &200)?;
+    told("9953aa22bb33cc44dd55ee66ff778899", "no_answer", 0).await
 }
 
 pub(crate) async fn a_stranger_and_a_withheld_caller_get_nowhere_on_any_route(

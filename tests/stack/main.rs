@@ -78,6 +78,7 @@ const STORIES: &[Story] = &stories![
     pools::a_dry_pool_is_announced_and_its_order_is_served_after_an_import,
     // These do not.
     calls::customer_and_agent_reach_each_other_on_every_route,
+    calls::what_became_of_a_call_is_told_by_every_provider,
     calls::a_stranger_and_a_withheld_caller_get_nowhere_on_any_route,
     calls::a_number_that_is_not_ours_is_not_told_apart,
     calls::a_missing_or_malformed_number_is_named,

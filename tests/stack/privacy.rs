@@ -19,6 +19,7 @@ pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
         ("Routes, but for connect_to", format!("{routes:?}")),
         ("the announcements", stack.announcements().join("\n")),
         ("the logs", stack.logs().await?),
+        ("the calls that ended", stack.call_events().join("\n")),
     ];
     let phones = stack.phones();
     for (place, text) in &searched {

@@ -153,6 +153,29 @@ pub fn exotel_call(token: &str, query: &[(&str, &str)]) -> Value {
     event
 }
 
+/// The report of a switch about a call that ended.
+pub fn switch_report(authorization: &str, body: &str) -> Value {
+    to("/calls/resolve/ended", switch_call(authorization, body))
+}
+
+/// Twilio's report of the leg that rang the callee; `order` is in the query that it was given.
+pub fn twilio_report(form: &[(&str, &str)], order: &str, signature: &str) -> Value {
+    let mut event = to("/calls/twilio/ended", twilio_call(form, signature));
+    event["rawQueryString"] = format!("order={order}").into();
+    event
+}
+
+/// Exotel's report of a call that ended.
+pub fn exotel_report(token: &str, query: &[(&str, &str)]) -> Value {
+    to(&format!("/calls/exotel/{token}/ended"), exotel_call(token, query))
+}
+
+fn to(path: &str, mut event: Value) -> Value {
+    event["requestContext"]["http"]["path"] = path.into();
+    event["rawPath"] = path.into();
+    event
+}
+
 /// The body of a switch's request.
 pub fn switch_body(caller: &str, called: &str) -> String {
     json!({"caller": caller, "called": called, "call_id": "call-1"}).to_string()

@@ -6,12 +6,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use assign_numbers::AssignNumbers;
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use forward_events::{ForwardEvents, KafkaEvent, NotForwarded};
 use lambda_support::Clock;
 use providers::Transport;
 use refill_pool::RefillPool;
 use release_numbers::ReleaseNumbers;
+use report_call::ReportCall;
 use resolve_call::ResolveCall;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -30,6 +32,8 @@ pub const PROVIDER_SECRET: &str = "provider-secret";
 pub const RENTAL_SECRET: &str = "rental-secret";
 /// The queue of announcements.
 pub const NUMBER_EVENTS: &str = "http://queues/number-events";
+/// The queue of calls that ended.
+pub const CALL_EVENTS: &str = "http://queues/call-events";
 pub const REFILL: &str = "http://queues/refill.fifo";
 
 /// The queue of events that wait for a dry pool.
@@ -74,6 +78,7 @@ pub fn variables(queue: Queue, pools: &Value) -> Vec<(&'static str, String)> {
         ("WAITING_QUEUE_URL", WAITING),
         ("REFILL_QUEUE_URL", REFILL),
         ("NUMBER_EVENTS_QUEUE_URL", NUMBER_EVENTS),
+        ("CALL_EVENTS_QUEUE_URL", CALL_EVENTS),
         ("STACK_NAME", "masking"),
         NAMESPACE,
         ("API_URL", "https://calls.example.com"),
@@ -123,6 +128,7 @@ pub struct Functions {
     release: ReleaseNumbers,
     refill: RefillPool,
     resolve: ResolveCall,
+    report: ReportCall,
     forward: ForwardEvents,
 }
 
@@ -169,11 +175,21 @@ impl Functions {
             refill_pool::Settings::read(of("RefillPool", Queue::Refill)).expect("all settings");
         let resolve =
             resolve_call::Settings::read(of("ResolveCall", Queue::Assign)).expect("all settings");
+        let report =
+            report_call::Settings::read(of("ReportCall", Queue::Assign)).expect("all settings");
         let forward = forward_events::Settings::read(|name| {
             let variable = forward_variables().into_iter().find(|variable| variable.0 == name)?;
             given_by_the_template("ForwardEvents").contains(name).then_some(variable.1)
         });
         Self {
+            report: ReportCall::new(
+                report,
+                dynamodb.clone(),
+                sqs.clone(),
+                secrets.clone(),
+                clock.clone(),
+                journal(),
+            ),
             forward: ForwardEvents::new(
                 forward.expect("all settings"),
                 sqs.clone(),
@@ -238,9 +254,18 @@ impl Functions {
 
     /// The same with any text in place of the event.
     pub async fn call_raw(&self, event: &str) -> (u16, String) {
-        let response = Box::pin(self.resolve.handle(event)).await;
-        let status = u16::try_from(response.status_code).expect("a status");
-        let body = response.body.as_deref().unwrap_or_default().to_vec();
-        (status, String::from_utf8(body).expect("text"))
+        answer_of(&Box::pin(self.resolve.handle(event)).await)
     }
+
+    /// Hands an event of the HTTP API to report-call, or any text in place of one.
+    pub async fn report(&self, event: &str) -> (u16, String) {
+        answer_of(&Box::pin(self.report.handle(event)).await)
+    }
+}
+
+/// The status and the body of an answer.
+fn answer_of(response: &ApiGatewayV2httpResponse) -> (u16, String) {
+    let status = u16::try_from(response.status_code).expect("a status");
+    let body = response.body.as_deref().unwrap_or_default().to_vec();
+    (status, String::from_utf8(body).expect("text"))
 }

@@ -23,6 +23,7 @@
 //! [`answer`] decides it from the route's row.
 
 mod call;
+mod call_ended;
 mod call_settings;
 pub mod field;
 mod order;
@@ -32,6 +33,7 @@ mod pool;
 mod time;
 
 pub use self::call::{Answer, CallingParty, Reason, Roles, Route, answer};
+pub use self::call_ended::{CallEnded, CallOutcome};
 pub use self::call_settings::{CallSettings, Sentence, Sentences};
 pub use self::field::Invalid;
 pub use self::order::announcement::{Announcement, ParticipantNumber, ReleaseReason};

@@ -25,6 +25,7 @@ mod providers;
 mod question;
 mod rental;
 mod rental_secret;
+mod report;
 mod route;
 mod secret;
 mod switch;
@@ -35,10 +36,11 @@ mod webhook;
 
 pub use self::call_id::CallId;
 pub use self::http::{ApiError, Problem};
-pub use self::providers::{NumberApi, WEBHOOKS, webhook};
+pub use self::providers::{NumberApi, REPORTS, WEBHOOKS, reports, webhook};
 pub use self::question::{NoParties, Question};
 pub use self::rental::{BuyError, Listing, Owned, Purpose, Tagged};
 pub use self::rental_secret::RentalSecret;
+pub use self::report::{Report, Reports};
 pub use self::route::Route;
 pub use self::secret::ProviderSecret;
 pub use self::transport::{

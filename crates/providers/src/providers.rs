@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::http::ApiError;
 use crate::rental::{self, BuyError, Listing, NumberApi as _, Owned, Purpose, Tagged};
 use crate::rental_secret::RentalSecret;
+use crate::report::Reports;
 use crate::transport::Transport;
 use crate::webhook::Webhook;
 use crate::{exotel, switch, twilio};
@@ -19,6 +20,15 @@ pub static WEBHOOKS: [&dyn Webhook; 3] =
 /// Finds the webhook for a request, by its method and raw path.
 pub fn webhook(method: &Method, path: &str) -> Option<&'static dyn Webhook> {
     WEBHOOKS.into_iter().find(|webhook| webhook.route().matches(method, path))
+}
+
+/// The routes on which providers report calls that ended.
+pub static REPORTS: [&dyn Reports; 3] =
+    [&switch::report::Switch, &twilio::report::Twilio, &exotel::report::Exotel];
+
+/// Finds who reports by a request, by its method and raw path.
+pub fn reports(method: &Method, path: &str) -> Option<&'static dyn Reports> {
+    REPORTS.into_iter().find(|reports| reports.route().matches(method, path))
 }
 
 /// A provider's number API.

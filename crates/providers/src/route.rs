@@ -2,8 +2,8 @@
 
 use http::Method;
 
-/// A route as API Gateway writes it, such as `POST /calls/resolve`. A parameter in
-/// braces must come last, and matches the rest of the path.
+/// A route as API Gateway writes it, such as `POST /calls/resolve`. A parameter in braces
+/// matches all of the path between what stands before and after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route(&'static str);
 
@@ -19,8 +19,8 @@ impl Route {
 
     /// Whether a request with this method and raw path takes this route.
     pub fn matches(self, method: &Method, path: &str) -> bool {
-        let prefix = self.prefix();
-        let fits = if prefix == self.path() { path == prefix } else { path.starts_with(prefix) };
+        let has_parameter = self.path().contains('{');
+        let fits = if has_parameter { self.parameter(path).is_some() } else { path == self.path() };
         fits && self.0.split(' ').next() == Some(method.as_str())
     }
 
@@ -30,11 +30,9 @@ impl Route {
 
     /// The value of the parameter in a path that matches.
     pub(crate) fn parameter(self, path: &str) -> Option<&str> {
-        path.strip_prefix(self.prefix())
-    }
-
-    fn prefix(self) -> &'static str {
-        self.path().split_once('{').map_or(self.path(), |(prefix, _)| prefix)
+        let (before, rest) = self.path().split_once('{')?;
+        let (_, after) = rest.split_once('}')?;
+        path.strip_prefix(before)?.strip_suffix(after)
     }
 }
 
@@ -49,6 +47,15 @@ mod tests {
         assert!(!route.matches(&Method::GET, "/calls/resolve"));
         for path in ["/calls/resolve/", "/calls/resolve2", "/calls/", "/", ""] {
             assert!(!route.matches(&Method::POST, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_may_stand_in_the_middle() {
+        let route = Route::new("GET /calls/a/{token}/ended");
+        assert_eq!(route.parameter("/calls/a/b/ended"), Some("b"));
+        for path in ["/calls/a/b", "/calls/a/ended", "/calls/a/b/ended/"] {
+            assert!(!route.matches(&Method::GET, path), "{path}");
         }
     }
 

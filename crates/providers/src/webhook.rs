@@ -24,9 +24,10 @@ pub trait Webhook: fmt::Debug + Sync {
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal>;
 
     /// Writes an answer in the provider's own form. `settings` says how to connect, and
-    /// what a caller hears who is not connected; a provider without a field for one of
-    /// them leaves it out.
-    fn answer(&self, answer: &Answer, settings: &CallSettings) -> Reply;
+    /// what a caller hears who is not connected; `base_url` is where the provider reaches
+    /// the API, to report there what became of the call. A provider without a field for one
+    /// of them leaves it out.
+    fn answer(&self, answer: &Answer, settings: &CallSettings, base_url: &str) -> Reply;
 }
 
 /// An HTTP request as it was received.

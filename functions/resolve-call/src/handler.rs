@@ -91,7 +91,7 @@ impl ResolveCall {
             None => Decided::without_route(Reason::Unavailable),
         };
         self.journal.write(line(webhook, &decided, &admitted, began));
-        webhook.answer(&decided.answer, &self.calls)
+        webhook.answer(&decided.answer, &self.calls, &self.front_door.base_url(event))
     }
 
     /// Reads the route and answers by it, within [`BUDGET`].

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::mailbox::Message;
 use super::surprise::json_of;
 use super::{Result, Stack, Surprise, check};
 use crate::events::{encoded, exotel_query, switch_body, twilio_form};
@@ -55,7 +56,17 @@ impl Stack {
 
     /// Signs a form for the stack's own address.
     pub async fn sign(&self, auth_token: &str, form: &[(&str, &str)]) -> Result<String> {
-        let url = format!("https://{}/calls/twilio", self.api_domain);
+        self.sign_for("/calls/twilio", auth_token, form).await
+    }
+
+    /// Signs a form for this path of the stack's own address.
+    async fn sign_for(
+        &self,
+        path: &str,
+        auth_token: &str,
+        form: &[(&str, &str)],
+    ) -> Result<String> {
+        let url = format!("https://{}{path}", self.api_domain);
         let form = form.iter().flat_map(|(name, value)| [*name, *value]);
         let arguments: Vec<&str> = [auth_token, &url].into_iter().chain(form).collect();
         Ok(self.python(SIGN, &arguments).await?.trim().to_owned())
@@ -81,7 +92,47 @@ impl Stack {
         let answer = self.post_twilio(&form, Some(&signature)).await?;
         check("status", &answer.status, &200)?;
         check("content type", &answer.content_type.as_str(), &"text/xml; charset=utf-8")?;
-        twilio_result(&answer.body)
+        twilio_result(&answer.body, &self.api_domain)
+    }
+
+    /// Reports as a switch does that a call ended.
+    pub async fn switch_reports(&self, authorization: &str, body: &Value) -> Result<Answer> {
+        let request = self.http.post(format!("{}/calls/resolve/ended", self.api_base));
+        answer(request.header("authorization", authorization).body(body.to_string())).await
+    }
+
+    /// Reports as Twilio does that the leg of an order's call ended, signed with this token.
+    pub async fn twilio_reports(
+        &self,
+        auth_token: &str,
+        order: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let path = format!("/calls/twilio/ended?order={order}");
+        let signature = self.sign_for(&path, auth_token, form).await?;
+        let request = self.http.post(format!("{}{path}", self.api_base));
+        answer(request.header("X-Twilio-Signature", signature).form(form)).await
+    }
+
+    /// Reports as Exotel does that a call ended.
+    pub async fn exotel_reports(&self, token: &str, query: &[(&str, &str)]) -> Result<Answer> {
+        let url = format!("{}/calls/exotel/{token}/ended?{}", self.api_base, encoded(query));
+        answer(self.http.get(url)).await
+    }
+
+    /// Waits until the order system was told of a call of an order.
+    pub async fn told_of_call(&self, call_id: &str) -> Result<Value> {
+        let wanted = |message: &Message| {
+            let told: Value = serde_json::from_str(&message.body).ok()?;
+            (told["call_id"] == call_id).then_some(told)
+        };
+        let what = format!("what became of {call_id}");
+        self.call_events.wait_for(&what, &format!("\"{call_id}\""), wanted).await
+    }
+
+    /// All that was told of calls so far.
+    pub fn call_events(&self) -> Vec<String> {
+        self.call_events.messages.borrow().iter().map(|it| it.body.clone()).collect()
     }
 
     pub async fn get_exotel(&self, token: &str, query: &[(&str, &str)]) -> Result<Answer> {
@@ -102,18 +153,23 @@ impl Stack {
 }
 
 /// Reads TwiML. Every byte must be as expected.
-fn twilio_result(twiml: &str) -> Result<CallResult> {
+fn twilio_result(twiml: &str, domain: &str) -> Result<CallResult> {
     let between = |start: &str, end: &str| {
         let (_, rest) = twiml.split_once(start)?;
         Some(rest.split_once(end)?.0.to_owned())
     };
-    let connects = between("callerId=\"", "\"").zip(between("<Number>", "</Number>"));
+    let connects = between("callerId=\"", "\"").zip(between("\"completed\">", "</Number>"));
     let (heard, verbs) = match (connects, between("<Say>", "</Say>")) {
         (Some((shown, phone)), None) => {
             let dial = format!(
                 "<Dial callerId=\"{shown}\" timeout=\"20\" timeLimit=\"3600\" answerOnBridge=\"true\">"
             );
-            let verbs = format!("{dial}<Number>{phone}</Number></Dial>");
+            let order = between("/calls/twilio/ended?order=", "\"").unwrap_or_default();
+            let number = format!(
+                "<Number statusCallback=\"https://{domain}/calls/twilio/ended?order={order}\" \
+                 statusCallbackMethod=\"POST\" statusCallbackEvent=\"completed\">"
+            );
+            let verbs = format!("{dial}{number}{phone}</Number></Dial>");
             (CallResult::Rings { phone, shown }, verbs)
         }
         (None, Some(words)) => {

@@ -34,6 +34,7 @@ pub struct Stack {
     pub(super) logs_command: String,
     pub(super) python: String,
     pub(super) announcements: Mailbox,
+    pub(super) call_events: Mailbox,
     /// By queue, in the order of [`Queue`].
     pub(super) dead_letters: [Mailbox; 3],
     /// Where order events may come from too, and the dead letters of its records.
@@ -58,6 +59,7 @@ impl Stack {
             Ok::<_, Surprise>(Mailbox::open(&sqs, name, &url))
         };
         let announcements = output(&outputs, "NumberEventsQueueUrl")?;
+        let call_events = output(&outputs, "CallEventsQueueUrl")?;
         let python = variable("VN_PYTHON")?;
         let forward_dead_letters = outputs["ForwardDeadLetterQueueUrl"].as_str();
         let stack = Self {
@@ -65,6 +67,7 @@ impl Stack {
             forward_dead_letters: forward_dead_letters
                 .map(|url| Mailbox::open(&sqs, "the topic's dead letters", url)),
             announcements: Mailbox::open(&sqs, "the announcements", announcements),
+            call_events: Mailbox::open(&sqs, "the calls that ended", call_events),
             dead_letters: [
                 mailbox(Queue::Assign, "the assign queue's dead letters").await?,
                 mailbox(Queue::Release, "the release queue's dead letters").await?,

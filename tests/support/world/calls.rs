@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::World;
 use crate::events;
+use crate::functions::CALL_EVENTS;
 use crate::story::{SWITCH_TOKEN, TWILIO_TOKEN};
 use crate::twilio;
 
@@ -43,6 +44,21 @@ impl World {
 
     pub async fn when_requested(&self, event: &Value) -> (u16, String) {
         self.functions.call(event).await
+    }
+
+    /// Hands a report of a call that ended to report-call. Returns the status and the body.
+    pub async fn when_reported(&self, event: &Value) -> (u16, String) {
+        self.functions.report(&event.to_string()).await
+    }
+
+    /// Hands any text to report-call in place of an event.
+    pub async fn when_anything_is_reported(&self, text: &str) -> (u16, String) {
+        self.functions.report(text).await
+    }
+
+    /// The messages about calls that ended, since the last look.
+    pub fn take_call_events(&self) -> Vec<Value> {
+        self.cloud.queues.take_json(CALL_EVENTS)
     }
 
     /// Hands any text to resolve-call in place of an event.

@@ -46,6 +46,11 @@ const MAY_USE: &[(&str, &[&str], &str)] = &[
         "an order knows no provider",
     ),
     (
+        "report-call",
+        &["masking", "masking-store", "providers", "front-door", "journal", "lambda-support"],
+        "a report changes no order",
+    ),
+    (
         "forward-events",
         &["masking", "journal", "lambda-support"],
         "it carries events, and touches no table",

@@ -2,5 +2,6 @@
 
 mod country;
 pub(crate) mod numbers;
+pub(crate) mod report;
 pub(crate) mod secret;
 pub(crate) mod webhook;

@@ -14,6 +14,8 @@ use crate::route::Route;
 
 /// The route that the path tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("GET /calls/exotel/{token}");
+/// The route of reports, which they switch on too.
+pub(crate) const REPORT_ROUTE: Route = Route::new("GET /calls/exotel/{token}/ended");
 
 /// The name of the part in both secrets.
 pub(crate) const PART: &str = "exotel";

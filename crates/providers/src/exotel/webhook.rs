@@ -37,7 +37,7 @@ impl Webhook for Exotel {
         Ok(question(request.query, applet.country))
     }
 
-    fn answer(&self, answer: &Answer, settings: &CallSettings) -> Reply {
+    fn answer(&self, answer: &Answer, settings: &CallSettings, _: &str) -> Reply {
         let body = match answer {
             Answer::Connect { connect_to, shown_number, .. } => {
                 connect(connect_to, shown_number, settings)
@@ -63,7 +63,7 @@ fn question(query: &str, country: Country) -> Question {
 
 /// Reads the calling party: a word or an empty text of a caller who withheld the phone, or
 /// a number as it is dialled in the country.
-fn calling_party(text: &str, country: Country) -> Option<CallingParty> {
+pub(super) fn calling_party(text: &str, country: Country) -> Option<CallingParty> {
     match CallingParty::parse(text) {
         Ok(CallingParty::Withheld) => Some(CallingParty::Withheld),
         _ => country.e164(text).and_then(|text| CallingParty::parse(&text).ok()),
@@ -71,7 +71,7 @@ fn calling_party(text: &str, country: Country) -> Option<CallingParty> {
 }
 
 /// Finds a value by its name, in any case. An empty value counts as missing.
-fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+pub(super) fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty())
         .map(|(_, value)| value)
@@ -199,7 +199,7 @@ mod tests {
     fn json_of(answer: &Answer) -> Value {
         let settings =
             CallSettings { ring_seconds: 25, max_call_seconds: 600, ..CallSettings::default() };
-        let reply = Exotel.answer(answer, &settings);
+        let reply = Exotel.answer(answer, &settings, "");
         assert_eq!((reply.status.as_u16(), reply.content_type), (200, "application/json"));
         serde_json::from_str(&reply.body).unwrap()
     }

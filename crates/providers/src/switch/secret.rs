@@ -8,6 +8,8 @@ use crate::route::Route;
 
 /// The route that the bearer tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("POST /calls/resolve");
+/// The route of reports, which they switch on too.
+pub(crate) const REPORT_ROUTE: Route = Route::new("POST /calls/resolve/ended");
 /// The name of the part.
 pub(crate) const PART: &str = "resolve";
 /// The fields of the part.

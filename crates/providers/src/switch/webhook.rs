@@ -22,15 +22,11 @@ impl Webhook for Switch {
     }
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
-        let token = bearer_token(request).ok_or(Refusal::Unsigned)?;
-        let tokens = secret.switch.as_ref().ok_or(Refusal::Off)?;
-        if !tokens.matches_any(token) {
-            return Err(Refusal::Mismatch);
-        }
+        proves(request, secret)?;
         question(request.body).map_err(Refusal::Unreadable)
     }
 
-    fn answer(&self, answer: &Answer, _: &CallSettings) -> Reply {
+    fn answer(&self, answer: &Answer, _: &CallSettings, _: &str) -> Reply {
         let (status, body) = match answer {
             Answer::Connect { connect_to, shown_number, order_id, expires_at } => (
                 StatusCode::OK,
@@ -52,6 +48,13 @@ impl Webhook for Switch {
         };
         Reply { status, content_type: "application/json", body: body.to_string() }
     }
+}
+
+/// Checks that a request carries one of the tokens.
+pub(super) fn proves(request: &Request<'_>, secret: &ProviderSecret) -> Result<(), Refusal> {
+    let token = bearer_token(request).ok_or(Refusal::Unsigned)?;
+    let tokens = secret.switch.as_ref().ok_or(Refusal::Off)?;
+    if tokens.matches_any(token) { Ok(()) } else { Err(Refusal::Mismatch) }
 }
 
 fn bearer_token<'a>(request: &'a Request<'_>) -> Option<&'a str> {
@@ -140,7 +143,7 @@ mod tests {
             order_id: "o-1".to_owned(),
             expires_at: Timestamp::from_seconds(0),
         };
-        let connect = Switch.answer(&answer, &CallSettings::default());
+        let connect = Switch.answer(&answer, &CallSettings::default(), "");
         let body: serde_json::Value = serde_json::from_str(&connect.body).unwrap();
         let expected = json!({
             "decision": "connect", "connect_to": "+6281333334444", "caller_id": "+622150001",
@@ -153,7 +156,7 @@ mod tests {
             (Reason::CallerHidden, 200),
             (Reason::Unavailable, 503),
         ] {
-            let reply = Switch.answer(&Answer::Reject(reason), &CallSettings::default());
+            let reply = Switch.answer(&Answer::Reject(reason), &CallSettings::default(), "");
             let body = format!(r#"{{"decision":"reject","reason":"{}"}}"#, reason.as_str());
             assert_eq!((reply.status.as_u16(), reply.body), (status, body));
         }

@@ -13,6 +13,10 @@ use crate::route::Route;
 
 /// The route that the auth tokens switch on.
 pub(crate) const ROUTE: Route = Route::new("POST /calls/twilio");
+/// The route of reports, which they switch on too.
+pub(crate) const REPORT_ROUTE: Route = Route::new("POST /calls/twilio/ended");
+/// The name of the order in the query of a report. The signature covers it.
+pub(crate) const ORDER: &str = "order";
 /// The name of the part in both secrets.
 pub(crate) const PART: &str = "twilio";
 /// The fields of the part of the provider secret.

@@ -15,7 +15,7 @@ use http::header::CONTENT_TYPE;
 use masking::{Answer, CallSettings, CallingParty, Invalid, Number, Phone, Reason, Sentence};
 use sha1::Sha1;
 
-use super::secret::ROUTE;
+use super::secret::{ORDER, REPORT_ROUTE, ROUTE};
 use crate::call_id::CallId;
 use crate::credential::{Credential, Tokens};
 use crate::question::{NoParties, Question};
@@ -40,23 +40,15 @@ impl Webhook for Twilio {
     }
 
     fn admit(&self, request: &Request<'_>, secret: &ProviderSecret) -> Result<Question, Refusal> {
-        let signature = request.header(SIGNATURE_HEADER).ok_or(Refusal::Unsigned)?;
-        // The signature covers the fields of a form, so nothing but a form can be checked.
-        let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
-        if !content_type.starts_with("application/x-www-form-urlencoded") {
-            return Err(Refusal::Unreadable(Invalid::new("body", "must be a form")));
-        }
-        let auth_tokens = secret.twilio.as_ref().ok_or(Refusal::Off)?;
-        if !is_signed(auth_tokens, request.url, request.body, signature) {
-            return Err(Refusal::Mismatch);
-        }
+        proves(request, secret)?;
         Ok(question(request.body))
     }
 
-    fn answer(&self, answer: &Answer, settings: &CallSettings) -> Reply {
+    fn answer(&self, answer: &Answer, settings: &CallSettings, base_url: &str) -> Reply {
         let twiml = match answer {
-            Answer::Connect { connect_to, shown_number, .. } => {
-                connect(connect_to, shown_number, settings)
+            Answer::Connect { connect_to, shown_number, order_id, .. } => {
+                let reports = format!("{base_url}{}?{ORDER}={order_id}", REPORT_ROUTE.path());
+                connect(connect_to, shown_number, settings, &reports)
             }
             Answer::Reject(Reason::Unavailable) => hang_up(&settings.sentences.try_again),
             // The caller does not learn the reason.
@@ -64,6 +56,19 @@ impl Webhook for Twilio {
         };
         Reply::ok("text/xml; charset=utf-8", twiml)
     }
+}
+
+/// Checks that a request is a form that Twilio signed.
+pub(super) fn proves(request: &Request<'_>, secret: &ProviderSecret) -> Result<(), Refusal> {
+    let signature = request.header(SIGNATURE_HEADER).ok_or(Refusal::Unsigned)?;
+    // The signature covers the fields of a form, so nothing but a form can be checked.
+    let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        return Err(Refusal::Unreadable(Invalid::new("body", "must be a form")));
+    }
+    let auth_tokens = secret.twilio.as_ref().ok_or(Refusal::Off)?;
+    let is_signed = is_signed(auth_tokens, request.url, request.body, signature);
+    if is_signed { Ok(()) } else { Err(Refusal::Mismatch) }
 }
 
 /// Whether the request was signed with one of the account's auth tokens. `url` is the
@@ -133,12 +138,19 @@ fn question(body: &[u8]) -> Question {
 ///
 /// It always names the number to show: without it, Twilio would show the caller's own.
 /// `answerOnBridge` leaves the caller's call unanswered until the phone is picked up.
-fn connect(connect_to: &Phone, shown_number: &Number, settings: &CallSettings) -> String {
+/// `reports` is the address at which Twilio says what became of the call.
+fn connect(
+    connect_to: &Phone,
+    shown_number: &Number,
+    settings: &CallSettings,
+    reports: &str,
+) -> String {
     let CallSettings { ring_seconds, max_call_seconds, .. } = settings;
     let connect_to = connect_to.reveal();
+    let reports = escaped(reports);
     // The numbers are `+` and digits: nothing to escape.
     respond(&format!(
-        r#"<Dial callerId="{shown_number}" timeout="{ring_seconds}" timeLimit="{max_call_seconds}" answerOnBridge="true"><Number>{connect_to}</Number></Dial>"#,
+        r#"<Dial callerId="{shown_number}" timeout="{ring_seconds}" timeLimit="{max_call_seconds}" answerOnBridge="true"><Number statusCallback="{reports}" statusCallbackMethod="POST" statusCallbackEvent="completed">{connect_to}</Number></Dial>"#,
     ))
 }
 

@@ -228,13 +228,14 @@ fn a_connected_call_shows_the_virtual_number() {
     };
     let settings =
         CallSettings { ring_seconds: 25, max_call_seconds: 600, ..CallSettings::default() };
-    let answer = Twilio.answer(&connect, &settings);
+    let answer = Twilio.answer(&connect, &settings, "https://calls.example.com");
     assert_eq!((answer.status.as_u16(), answer.content_type), (200, "text/xml; charset=utf-8"));
     assert_eq!(
         answer.body,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>\
          <Dial callerId=\"+622150001\" timeout=\"25\" timeLimit=\"600\" answerOnBridge=\"true\">\
-         <Number>+6281333334444</Number></Dial>\
+         <Number statusCallback=\"https://calls.example.com/calls/twilio/ended?order=o-1\" \
+         statusCallbackMethod=\"POST\" statusCallbackEvent=\"completed\">+6281333334444</Number></Dial>\
          </Response>"
     );
 }
@@ -250,7 +251,7 @@ fn a_rejected_caller_hears_a_sentence() {
             "Your call can not be connected at the moment. Please try again in a minute.",
         ),
     ] {
-        let answer = Twilio.answer(&Answer::Reject(reason), &CallSettings::default());
+        let answer = Twilio.answer(&Answer::Reject(reason), &CallSettings::default(), "");
         let sentence = format!("<Response><Say>{words}</Say><Hangup/></Response>");
         assert!(answer.status == 200 && answer.body.ends_with(&sentence), "{}", answer.body);
     }
