@@ -1,5 +1,7 @@
 //! What must hold whatever was played.
 
+use std::collections::HashSet;
+
 use support::deployed::{Result, check};
 
 use crate::Scene;
@@ -23,8 +25,13 @@ pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
     ];
     let phones = stack.phones();
     for (place, text) in &searched {
+        let pieces = ten_digits(text);
         // A number as it is dialled at home would tell as much.
-        let found = phones.iter().filter(|phone| text.contains(phone.trim_start_matches("+91")));
+        let found = phones.iter().filter(|phone| {
+            let at_home = phone.trim_start_matches("+91").as_bytes();
+            assert_eq!(at_home.len(), 10, "{phone}");
+            pieces.contains(at_home)
+        });
         let found: Vec<&String> = found.collect();
         check(&format!("real phones in {place}"), &found, &Vec::new())?;
     }
@@ -34,4 +41,10 @@ pub(crate) async fn search(scene: &Scene, whole: bool) -> Result {
         check("nothing to search", &seen.contains(&0), &false)?;
     }
     Ok(())
+}
+
+/// All pieces of ten digits in a text.
+fn ten_digits(text: &str) -> HashSet<&[u8]> {
+    let runs = text.as_bytes().split(|byte| !byte.is_ascii_digit());
+    runs.flat_map(|run| run.windows(10)).collect()
 }
