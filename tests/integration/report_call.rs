@@ -169,6 +169,33 @@ async fn a_report_that_proves_nothing_is_refused_and_so_is_one_with_a_wrong_fiel
 }
 
 #[tokio::test]
+async fn a_caller_who_was_hidden_is_no_reason_for_an_alarm() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    assert_eq!(
+        world.when_reported(&report_of_a_switch("anonymous", &agent_number, "c")).await.0,
+        200
+    );
+    assert_eq!(outcomes(&world), ["unknown_call"]);
+    assert!(!world.log().contains("refused a request"));
+}
+
+#[tokio::test]
+async fn a_switch_that_names_the_order_is_told_of_after_the_cool_down_too() {
+    let (world, _, agent_number) = world_with_an_order().await;
+    world.when_told(&event("completed", "o-1", 2)).await;
+    world.seconds_pass(700);
+    for (order, told) in [("o-1", 1), ("o-2", 0)] {
+        let body = json!({
+            "caller": CUSTOMER, "called": agent_number, "call_id": "c", "outcome": "busy",
+            "talk_seconds": 0, "order_id": order,
+        });
+        let report = switch_report(&format!("Bearer {SWITCH_TOKEN}"), &body.to_string());
+        assert_eq!(world.when_reported(&report).await.0, 200);
+        assert_eq!(world.take_call_events().len(), told, "{order}");
+    }
+}
+
+#[tokio::test]
 async fn a_report_that_can_not_be_passed_on_may_be_sent_again() {
     let world = World::without_tables();
     let report = report_of_a_switch(CUSTOMER, "+622150001", "call-1");

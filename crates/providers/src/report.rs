@@ -6,6 +6,7 @@ use std::fmt;
 use masking::{CallOutcome, Number, Phone};
 
 use crate::call_id::CallId;
+use crate::question::NoParties;
 use crate::route::Route;
 use crate::secret::ProviderSecret;
 use crate::webhook::{Refusal, Reply, Request};
@@ -31,18 +32,16 @@ pub trait Reports: fmt::Debug + Sync {
 /// A call that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The number of the route that leads from `phone`.
-    pub number: Number,
-    /// The phone of one of the two.
-    pub phone: Phone,
-    /// Whether `phone` was rung. Otherwise it called.
+    /// The phone of one of the two, and the number of the route that leads from it.
+    pub parties: Result<(Phone, Number), NoParties>,
+    /// Whether the phone was rung. Otherwise it called.
     pub was_rung: bool,
     /// The order, if the provider was told it with the call.
     pub order_id: Option<String>,
     /// The provider's id of the call.
     pub call_id: CallId,
-    /// What became of the call.
-    pub outcome: CallOutcome,
+    /// What became of the call. None if nobody was rung.
+    pub outcome: Option<CallOutcome>,
     /// How long the two talked, in seconds.
     pub talk_seconds: u64,
 }

@@ -9,7 +9,7 @@ use journal::Journal;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use lambda_support::{Chain, Clock, sqs};
-use masking::{CallEnded, Roles, Route, Timestamp};
+use masking::{CallEnded, CallOutcome, Roles, Route, Timestamp};
 use masking_store::Routes;
 use providers::{ProviderSecret, Reply, Report, Reports, Request};
 use serde_json::json;
@@ -89,13 +89,15 @@ impl ReportCall {
         let unreadable = "the secrets could not be read";
         let report = admitted.said.as_ref().ok_or(unreadable)?;
         let caller_key = admitted.caller_key.as_ref().ok_or(unreadable)?;
-        let caller = caller_key.hash(&report.phone);
-        let route = self.routes.route(&report.number, &caller).await?;
+        let route = match &report.parties {
+            Ok((phone, number)) => self.routes.route(number, &caller_key.hash(phone)).await?,
+            Err(_) => None,
+        };
         let call_id = admitted.told(&report.call_id).ok_or(unreadable)?;
 
         let now = Timestamp::from_seconds(self.clock.unix_seconds());
         let ended = route.and_then(|route| ended(report, route, &call_id, now));
-        let outcome = if ended.is_some() { report.outcome.as_str() } else { UNKNOWN_CALL };
+        let outcome = ended.as_ref().map_or(UNKNOWN_CALL, |ended| ended.outcome.as_str());
         let mut line = journal::Report::new(reports.route().as_str(), outcome);
         line.call_id = Some(call_id);
         if let Some(ended) = ended {
@@ -109,13 +111,19 @@ impl ReportCall {
     }
 }
 
-/// What is told of a report, by the route that it is about. `None` if the route may be
-/// another order's by now: a report is never told to a stranger.
+/// What is told of a report, by the route that it is about. `None` if nobody was rung, or
+/// if the route is another order's by now. A provider that was told the order with the call
+/// proves it; for another, it is the order that the route belongs to until it may be
+/// claimed again.
 fn ended(report: &Report, route: Route, call_id: &str, now: Timestamp) -> Option<CallEnded> {
-    let is_its_order = report.order_id.as_ref().is_none_or(|it| *it == route.order_id);
-    if route.reusable_at <= now || !is_its_order {
+    let is_its_orders = match &report.order_id {
+        Some(order_id) => *order_id == route.order_id,
+        None => now < route.reusable_at,
+    };
+    if !is_its_orders {
         return None;
     }
+    let outcome = report.outcome?;
     let Roles { caller, callee } = route.roles?;
     // The route of a phone that was rung leads back to the person who called.
     let (caller, callee) = if report.was_rung { (callee, caller) } else { (caller, callee) };
@@ -123,8 +131,9 @@ fn ended(report: &Report, route: Route, call_id: &str, now: Timestamp) -> Option
         order_id: route.order_id,
         call_id: call_id.to_owned(),
         roles: Roles { caller, callee },
-        outcome: report.outcome,
-        talk_seconds: report.talk_seconds,
+        outcome,
+        // Providers count the ringing, too.
+        talk_seconds: if outcome == CallOutcome::Completed { report.talk_seconds } else { 0 },
         at: now,
     })
 }
@@ -140,7 +149,7 @@ fn lost(error: &dyn Error) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use masking::{CallOutcome, Role};
+    use masking::Role;
     use providers::CallId;
 
     use super::*;
@@ -151,13 +160,12 @@ mod tests {
 
     fn report(was_rung: bool, order_id: Option<&str>) -> Report {
         Report {
-            number: "+622150001".parse().unwrap(),
-            phone: "+6281211112222".parse().unwrap(),
+            parties: Ok(("+6281211112222".parse().unwrap(), "+622150001".parse().unwrap())),
             was_rung,
             order_id: order_id.map(str::to_owned),
             call_id: CallId::Plain("c".to_owned()),
-            outcome: CallOutcome::Busy,
-            talk_seconds: 0,
+            outcome: Some(CallOutcome::Busy),
+            talk_seconds: 30,
         }
     }
 
@@ -187,6 +195,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_completed_call_has_talk_time_and_one_that_rang_nobody_is_not_told() {
+        let role = |role| Role::parse(role).unwrap();
+        let roles = Some(Roles { caller: role("customer"), callee: role("agent") });
+        let told = |outcome| {
+            let report = Report { outcome, ..report(false, None) };
+            ended(&report, route(roles.clone()), "c", at(150)).map(|it| it.talk_seconds)
+        };
+        assert_eq!(told(Some(CallOutcome::Completed)), Some(30));
+        assert_eq!(told(Some(CallOutcome::NoAnswer)), Some(0));
+        assert_eq!(told(None), None);
+    }
+
+    #[test]
     fn nothing_is_told_of_a_route_that_may_be_another_orders() {
         let role = |role| Role::parse(role).unwrap();
         let roles = Some(Roles { caller: role("customer"), callee: role("agent") });
@@ -195,7 +216,7 @@ mod tests {
         };
         assert!(is_told(Some("o-1"), 199));
         assert!(!is_told(Some("o-2"), 199));
-        assert!(!is_told(Some("o-1"), 200));
+        assert!(is_told(Some("o-1"), 200), "it proves the order");
         assert!(!is_told(None, 200));
     }
 }

@@ -95,6 +95,16 @@ fn any_event_of_the_gateway_is_answered_without_a_panic_or_a_5xx() {
 }
 
 #[test]
+fn any_event_of_the_gateway_is_answered_by_report_call_without_a_panic_or_a_5xx() {
+    let stage = Stage::new(async { World::new() });
+    let reports = event().prop_map(|event| event.replace("/calls/resolve", "/calls/resolve/ended"));
+    check(256, reports, |event| {
+        let (status, body) = stage.run(async |world| world.when_anything_is_reported(&event).await);
+        assert!((200..500).contains(&status), "{status} {body}");
+    });
+}
+
+#[test]
 fn any_text_in_place_of_an_event_is_not_found() {
     let stage = Stage::new(async { World::without_tables() });
     check(100, raw(), |text| {

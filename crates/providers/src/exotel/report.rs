@@ -3,11 +3,13 @@
 //! the operator.
 //! Source: Exotel's support article 48283 on the applet, and requests seen in public code.
 
-use masking::{CallOutcome, CallingParty, Invalid};
+use masking::{CallOutcome, Invalid};
 
+use super::country::Country;
 use super::secret::REPORT_ROUTE;
 use super::webhook::{calling_party, value};
 use crate::call_id::CallId;
+use crate::question::NoParties;
 use crate::report::{Report, Reports};
 use crate::route::Route;
 use crate::secret::ProviderSecret;
@@ -28,40 +30,38 @@ impl Reports for Exotel {
         if !applet.tokens.matches_any(token) {
             return Err(Refusal::Mismatch);
         }
-        let phone = |text: &str| match calling_party(text, applet.country) {
-            Some(CallingParty::Shown(phone)) => Some(phone),
-            _ => None,
-        };
-        let number = |text: &str| applet.country.e164(text)?.parse().ok();
-        let text = |name| value(request.query, name);
-        let called = text("CallTo").or_else(|| text("To"));
-        let caller = text("CallFrom").or_else(|| text("From"));
-        let wrong = |name, reason| Refusal::Unreadable(Invalid::new(name, reason));
-        Ok(Report {
-            number: called
-                .and_then(|it| number(&it))
-                .ok_or_else(|| wrong("CallTo", "must be a phone number"))?,
-            phone: caller
-                .and_then(|it| phone(&it))
-                .ok_or_else(|| wrong("CallFrom", "must be a phone number"))?,
-            was_rung: false,
-            order_id: None,
-            call_id: text("CallSid")
-                .and_then(|it| CallId::read(&it))
-                .ok_or_else(|| wrong("CallSid", "must not be empty"))?,
-            outcome: outcome(text("DialCallStatus").as_deref()),
-            // The one includes ringing, and the other is not always there.
-            talk_seconds: ["ConversationDuration", "DialCallDuration"]
-                .into_iter()
-                .find_map(|name| text(name)?.parse().ok())
-                .unwrap_or(0),
-        })
+        report(request.query, applet.country).map_err(Refusal::Unreadable)
     }
 }
 
-/// What became of the call. Exotel leaves the status out where it dialled nobody.
-fn outcome(status: Option<&str>) -> CallOutcome {
-    status.and_then(CallOutcome::parse).unwrap_or(CallOutcome::Failed)
+/// Reads the query of a request whose token was checked. Whoever withheld the phone, or
+/// could not be read, was connected to nobody.
+fn report(query: &str, country: Country) -> Result<Report, Invalid> {
+    let text = |name| value(query, name);
+    let caller = text("CallFrom").or_else(|| text("From")).unwrap_or_default();
+    let called = text("CallTo").or_else(|| text("To")).unwrap_or_default();
+    let called = country.e164(&called).and_then(|text| text.parse().ok());
+    let seconds = |name: &'static str| {
+        let seconds = text(name).map(|text| text.parse().map_err(|_| name)).transpose();
+        seconds.map_err(|name| Invalid::new(name, "must be a number of seconds"))
+    };
+    let call_id = text("CallSid").and_then(|it| CallId::read(&it));
+    // The one includes ringing, and the other is not always there.
+    let talked = seconds("ConversationDuration")?.or(seconds("DialCallDuration")?);
+    Ok(Report {
+        parties: NoParties::pair(calling_party(&caller, country), called),
+        was_rung: false,
+        order_id: None,
+        call_id: call_id.ok_or_else(|| Invalid::new("CallSid", "must not be empty"))?,
+        // Exotel leaves it out where it dialled nobody.
+        outcome: text("DialCallStatus").as_deref().map(outcome),
+        talk_seconds: talked.unwrap_or(0),
+    })
+}
+
+/// What became of the call. A word that is not known is that of a call that went wrong.
+fn outcome(status: &str) -> CallOutcome {
+    CallOutcome::parse(status).unwrap_or(CallOutcome::Failed)
 }
 
 #[cfg(test)]
@@ -85,8 +85,9 @@ mod tests {
     #[test]
     fn reads_a_report_whose_path_has_the_token() {
         let told = admit(PATH, CALL).unwrap();
-        assert_eq!((told.phone.reveal(), told.number.as_str()), ("+919800000001", "+918000000002"));
-        assert_eq!((told.outcome, told.talk_seconds), (CallOutcome::Completed, 73));
+        let (phone, number) = told.parties.unwrap();
+        assert_eq!((phone.reveal(), number.as_str()), ("+919800000001", "+918000000002"));
+        assert_eq!((told.outcome, told.talk_seconds), (Some(CallOutcome::Completed), 73));
         for (path, refusal) in [
             ("/calls/exotel/another/ended", Refusal::Mismatch),
             ("/calls/exotel//ended", Refusal::Mismatch),
@@ -97,15 +98,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_counts_as_a_call_that_failed_and_what_is_wrong_is_named() {
+    fn a_call_that_rang_nobody_has_no_outcome_and_one_of_a_hidden_caller_no_parties() {
         let told = admit(PATH, &CALL.replace("&ConversationDuration=73", "")).unwrap();
         assert_eq!(told.talk_seconds, 80);
         let told = admit(PATH, CALL.split("&Dial").next().unwrap()).unwrap();
-        assert_eq!((told.outcome, told.talk_seconds), (CallOutcome::Failed, 0));
+        assert_eq!((told.outcome, told.talk_seconds), (None, 0));
+        let told = admit(PATH, &CALL.replace("09800000001", "private")).unwrap();
+        assert_eq!(told.parties, Err(NoParties::Withheld));
+        let told = admit(PATH, &CALL.replace("08000000002", "x")).unwrap();
+        assert_eq!(told.parties, Err(NoParties::CalledMalformed));
+    }
+
+    #[test]
+    fn a_field_that_is_wrong_is_named() {
         for (from, to, field) in [
-            ("09800000001", "private", "CallFrom"),
-            ("08000000002", "x", "CallTo"),
             ("9953aa22bb33cc44dd55ee66ff778899", "", "CallSid"),
+            ("ConversationDuration=73", "ConversationDuration=long", "ConversationDuration"),
+            ("DialCallDuration=80", "DialCallDuration=-1", "DialCallDuration"),
         ] {
             let Err(Refusal::Unreadable(why)) = admit(PATH, &CALL.replace(from, to)) else {
                 unreachable!("{from}")

@@ -42,16 +42,18 @@ fn report(body: &[u8], query: &str) -> Result<Report, Invalid> {
     let call_id = value("ParentCallSid").or_else(|| value("CallSid"));
     let outcome = value("CallStatus").and_then(|status| CallOutcome::parse(&status));
     let duration = value("CallDuration").map(|text| text.parse());
+    let number = value("From").and_then(|it| it.parse().ok()).ok_or_else(|| e164("From"))?;
+    let phone = value("To").and_then(|it| it.parse().ok()).ok_or_else(|| e164("To"))?;
+    let outcome =
+        outcome.ok_or_else(|| Invalid::new("CallStatus", "must be that of a call that ended"))?;
     Ok(Report {
-        number: value("From").and_then(|it| it.parse().ok()).ok_or_else(|| e164("From"))?,
-        phone: value("To").and_then(|it| it.parse().ok()).ok_or_else(|| e164("To"))?,
+        parties: Ok((phone, number)),
         was_rung: true,
         order_id: self::value(query.as_bytes(), ORDER).map(Cow::into_owned),
         call_id: call_id
             .and_then(|it| CallId::read(&it))
             .ok_or_else(|| Invalid::new("CallSid", "must not be empty"))?,
-        outcome: outcome
-            .ok_or_else(|| Invalid::new("CallStatus", "must be that of a call that ended"))?,
+        outcome: Some(outcome),
         talk_seconds: duration
             .transpose()
             .map_err(|_| Invalid::new("CallDuration", "must be a number of seconds"))?
@@ -72,13 +74,14 @@ mod tests {
         let form = "CallSid=CA2&ParentCallSid=CA1&From=%2B622150001&To=%2B6281333334444\
             &CallStatus=completed&CallDuration=73";
         let told = report(form.as_bytes(), "order=o-1").unwrap();
-        assert_eq!((told.number.as_str(), told.phone.reveal()), ("+622150001", "+6281333334444"));
+        let (phone, number) = told.parties.unwrap();
+        assert_eq!((number.as_str(), phone.reveal()), ("+622150001", "+6281333334444"));
         assert!(told.was_rung);
         assert_eq!((told.order_id.as_deref(), told.talk_seconds), (Some("o-1"), 73));
         assert_eq!(told.call_id, CallId::Plain("CA1".to_owned()));
         let busy = form.replace("completed&CallDuration=73", "busy");
         let told = report(busy.as_bytes(), "").unwrap();
-        assert_eq!((told.outcome, told.talk_seconds), (CallOutcome::Busy, 0));
+        assert_eq!((told.outcome, told.talk_seconds), (Some(CallOutcome::Busy), 0));
         assert_eq!(told.order_id, None);
         for (from, to, field) in [
             ("%2B622150001", "client", "From"),
