@@ -8,6 +8,7 @@ use serde_json::json;
 use support::World;
 use support::events::Queue;
 use support::functions::{NUMBER_EVENTS, REFILL, dead_letters};
+use support::rows::text;
 use support::story::released;
 use support::world::{Delivery, FIRST, assigned, event, numbers_in};
 
@@ -514,4 +515,39 @@ async fn concurrent_batches_on_one_shard_are_served_without_a_redelivery() {
     let batches: Vec<Vec<String>> = (0..8).map(|batch| orders(batch, 10)).collect();
     let handled = join_all(batches.iter().map(|it| world.when_assign_receives(it, FIRST))).await;
     assert_eq!(handled.iter().map(|handled| handled.again).sum::<usize>(), 0, "{}", world.log());
+}
+
+#[tokio::test]
+async fn a_created_order_asks_for_a_refill_if_the_pools_free_numbers_are_few() {
+    let pools = json!([{"id": "id-jkt", "min_free": 2, "shards": 1}]);
+    for (busy, signals) in [(false, 0), (true, 1)] {
+        let world = World::with_pools(&pools);
+        world.given_numbers("id-jkt", 0..2).await;
+        if busy {
+            world.when_told(&assigned("o-1", 1, &PAIR)).await;
+            world.take_signals();
+            world.caches_age(Duration::from_secs(11)).await;
+        }
+        world.when_told(&event("created", "o-2", 1)).await;
+        assert_eq!(world.take_signals().len(), signals, "held: {busy}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_needs_a_second_shard_asks_for_a_refill() {
+    let world = World::with_pools(&json!([{"id": "id-jkt", "min_free": 0, "shards": 2}]));
+    world.given_numbers("id-jkt", 0..16).await;
+    // Leaves one number in each shard.
+    let rows = world.rows("NumbersTable").await;
+    let in_shard = |shard: &str| {
+        let of_shard = rows.iter().filter(|row| text(row, "pool_shard") == Some(shard));
+        of_shard.map(|row| text(row, "number").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let too_many: Vec<String> =
+        ["id-jkt#0", "id-jkt#1"].iter().flat_map(|shard| in_shard(shard).split_off(1)).collect();
+    let withdraw = json!({"type": "pool.withdraw", "pool": "id-jkt", "numbers": too_many});
+    world.when_pool_told(&withdraw).await;
+    let announced = world.when_told(&assigned("o-1", 1, &PAIR)).await.announced;
+    assert_eq!(numbers_in(&announced[0]).len(), 2);
+    assert_eq!(world.take_signals().len(), 1);
 }

@@ -78,6 +78,26 @@ async fn a_number_that_the_account_has_is_added_only_if_it_has_no_row() {
 }
 
 #[tokio::test]
+async fn the_pages_of_free_numbers_lead_to_the_last_one() {
+    let tables = Tables::new().await;
+    let mut pool = tables.pool("a").clone();
+    pool.shards = 1;
+    for number in ["+622150007", "+622150008", "+622150009"] {
+        tables.numbers.import(&pool, &number.parse().unwrap(), at(10)).await.unwrap();
+    }
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = tables.numbers.free(&pool, 0, at(20), 1, from).await.unwrap();
+        found.extend(page.numbers.into_iter().map(|row| row.number.as_str().to_owned()));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert!(3 <= found.len() && found.contains(&"+622150009".to_owned()), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_number_that_is_imported_again_keeps_its_row() {
     let tables = Tables::new().await;
     let mut pool = tables.pool("a").clone();

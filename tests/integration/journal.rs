@@ -168,6 +168,18 @@ async fn each_delivery_of_an_event_is_a_line_that_says_what_became_of_it() {
         "refused",
     ];
     assert_eq!(outcomes(&world), expected);
+    let lines = lines(&world.log(), "event");
+    let figures = |line: &Value| json!(["event", "pool", "Tries", "Conflicts"].map(|it| &line[it]));
+    for (index, expected) in [
+        (0, json!(["order.created", "unknown", 0, 0])),
+        (1, json!(["order.agent_assigned", "id-jkt", 1, 0])),
+        (2, json!(["order.agent_assigned", "id-jkt", 1, 1])),
+        (4, json!(["order.agent_assigned", "id-jkt", 2, 1])),
+        (5, json!(["order.agent_unassigned", "id-jkt", 1, 0])),
+        (7, json!(["order.completed", "id-jkt", 1, 0])),
+    ] {
+        assert_eq!(figures(&lines[index]), expected, "{}", lines[index]);
+    }
     let refused = last(&world, "event");
     assert_eq!(
         (&refused["field"], &refused["pool"]),
@@ -222,6 +234,22 @@ async fn the_wait_for_a_dry_pool_counts_towards_the_time_to_the_numbers() {
     world.seconds_pass(3600);
     world.when_waiting_receives(&waiting, support::world::FIRST).await;
     assert_eq!(last(&world, "event")["outcome"], "given_up");
+}
+
+#[tokio::test]
+async fn a_claim_that_lost_counts_as_a_conflict() {
+    let pools = json!([{"id": "id-jkt", "allocation": "shared", "min_free": 0}]);
+    let world = World::with_pools(&pools);
+    world.given_numbers("id-jkt", 0..2).await;
+    // The two numbers can stand for the pair in two ways.
+    for order in ["o-1", "o-2", "o-3"] {
+        world.when_told(&assigned(order, 1, &PAIR)).await;
+    }
+    let line = last(&world, "event");
+    assert_eq!(line["outcome"], "waiting", "{line}");
+    assert!(1 <= line["Conflicts"].as_u64().unwrap(), "{line}");
+    world.when_told(&event("cancelled", "o-4", 1)).await;
+    assert_eq!(last(&world, "event")["event"], "order.cancelled");
 }
 
 #[tokio::test]

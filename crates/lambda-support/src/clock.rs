@@ -46,3 +46,17 @@ pub fn unix_seconds() -> u64 {
 fn since_the_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_the_machine_counts_seconds_and_milliseconds_since_the_epoch() {
+        let (clock, before) = (Clock::system(), unix_seconds());
+        let (seconds, millis) = (clock.unix_seconds(), clock.unix_millis());
+        // 2026-01-01.
+        assert!(1_767_225_600 < before && before <= seconds);
+        assert!(seconds <= millis / 1000 && millis / 1000 <= unix_seconds());
+    }
+}

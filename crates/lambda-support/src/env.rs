@@ -32,4 +32,10 @@ mod tests {
         let error = required(lookup, "POOLS").unwrap_err();
         assert_eq!(error, "environment variable POOLS is not set; the template sets it");
     }
+
+    #[test]
+    fn a_variable_of_the_process_is_read_and_one_that_is_not_set_is_missing() {
+        assert!(process("PATH").is_some_and(|path| path.contains('/')));
+        assert_eq!(process("NO_SUCH_VARIABLE_IS_SET"), None);
+    }
 }

@@ -178,3 +178,45 @@ impl Tables {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use masking::{ExpectedRow, Role, State, Unassigned};
+
+    use super::*;
+
+    #[test]
+    fn a_route_that_ends_loses_its_phone_only_if_it_is_stripped() {
+        let at = Timestamp::from_seconds;
+        let order_id = OrderId::parse("o-1").unwrap();
+        let (number, caller) = ("+622150001".parse().unwrap(), PhoneHash::from_stored("c".into()));
+        let key: (Number, PhoneHash) = (number, caller);
+        let role = |role| Role::parse(role).unwrap();
+        let row = RouteRow {
+            connect_to: Some("+6281211112222".parse().unwrap()),
+            shown_number: "+622150002".parse().unwrap(),
+            order_id: order_id.clone(),
+            roles: Roles { caller: role("customer"), callee: role("agent") },
+            expires_at: at(100),
+            reusable_at: at(200),
+        };
+        for strip in [false, true] {
+            let mut tables = Tables::default();
+            tables.routes.insert(key.clone(), row.clone());
+            let (number, caller) = key.clone();
+            let (expires_at, reusable_at) = (at(50), at(60));
+            let order = Order {
+                order_id: order_id.clone(),
+                version: 1,
+                revision: 1,
+                pool: None,
+                state: State::Unassigned(Unassigned::ByEvent),
+            };
+            let writes = vec![Write::EndRoute { number, caller, expires_at, reusable_at, strip }];
+            let plan = Plan { expects: ExpectedRow::Absent, order, ttl: at(1), writes };
+            assert_eq!(tables.commit(&plan, at(50)), Commit::Done);
+            assert_eq!(tables.routes[&key].connect_to.is_none(), strip);
+            assert_eq!(tables.routes[&key].expires_at, at(50));
+        }
+    }
+}

@@ -253,6 +253,8 @@ fn unplanned(reason: &CancellationReason) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::config::http::HttpResponse;
+    use aws_sdk_dynamodb::types;
     use masking::{ExpectedRow, Order, State, Unassigned};
 
     use super::*;
@@ -305,5 +307,39 @@ mod tests {
         let refused = Err("TransactWriteItems failed: ValidationError".to_owned());
         assert_eq!(outcome(["ValidationError", "None", "None"]), refused);
         assert_eq!(outcome(["None", "ConditionalCheckFailed", "ValidationError"]), refused);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_was_turned_away_for_now_is_busy_and_any_other_an_error() {
+        use TransactWriteItemsError as Refusal;
+        let version = aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12();
+        let config = aws_sdk_dynamodb::Config::builder().behavior_version(version).build();
+        let [orders, numbers, routes] = ["o", "n", "r"].map(str::to_owned);
+        let tables = TableNames { orders, numbers, routes };
+        let orders = Orders::new(Client::from_conf(config), tables);
+        let why_not = async |refusal| {
+            let status = 400.try_into().expect("a status");
+            let response = HttpResponse::new(status, "".into());
+            orders.why_not(&plan(), SdkError::service_error(refusal, response)).await.ok()
+        };
+        for passing in [
+            Refusal::TransactionInProgressException(
+                types::error::TransactionInProgressException::builder().build(),
+            ),
+            Refusal::ProvisionedThroughputExceededException(
+                types::error::ProvisionedThroughputExceededException::builder().build(),
+            ),
+            Refusal::RequestLimitExceeded(types::error::RequestLimitExceeded::builder().build()),
+            Refusal::ThrottlingException(types::error::ThrottlingException::builder().build()),
+        ] {
+            assert_eq!(why_not(passing).await, Some(Commit::Busy));
+        }
+        assert_eq!(
+            why_not(Refusal::ResourceNotFoundException(
+                types::error::ResourceNotFoundException::builder().build(),
+            ))
+            .await,
+            None
+        );
     }
 }

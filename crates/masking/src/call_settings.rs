@@ -317,4 +317,11 @@ mod tests {
             assert_eq!(error, format!("Sentences.try_again.play: {reason}"), "{url}");
         }
     }
+
+    #[test]
+    fn a_text_may_be_as_long_as_is_said() {
+        let sentences = |length| format!(r#"{{"try_again":{{"say":"{}"}}}}"#, "a".repeat(length));
+        assert!(parse(&sentences(LONGEST_TEXT)).is_ok());
+        assert!(parse(&sentences(LONGEST_TEXT + 1)).is_err());
+    }
 }

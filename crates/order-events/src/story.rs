@@ -35,12 +35,7 @@ impl Story {
         line.stored_version = self.effort.ignored.map(|(_, stored)| stored);
         line.tries = self.effort.tries.into();
         line.conflicts = self.effort.conflicts.into();
-        let pool = self.effort.pool.as_ref().or(match &verdict.announcement {
-            Some(Announcement::Assigned { pool, .. }) => pool.as_ref(),
-            Some(Announcement::Unavailable { pool, .. }) => Some(pool),
-            _ => None,
-        });
-        if let Some(pool) = pool {
+        if let Some(pool) = &self.effort.pool {
             line.pool = pool.to_string();
         }
         if let Fate::Refuse(refusal) = &verdict.fate {

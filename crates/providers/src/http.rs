@@ -330,4 +330,44 @@ mod tests {
         let problem = Problem::Status { status: 400, code: None, retry_after: None };
         assert_eq!(problem.to_string(), "status 400");
     }
+
+    /// Sends a GET to a provider that answers so each time. Returns how often it was asked,
+    /// and the milliseconds that this took.
+    async fn asked(
+        answer: impl Fn() -> Result<Reply, NoReply> + Send + Sync + 'static,
+    ) -> (u32, u128) {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        let times = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&times);
+        let http = Http {
+            transport: Transport::new(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let answer = answer();
+                Box::pin(async { answer })
+            }),
+            base: "https://api.example.com".parse().unwrap(),
+            user: "u".to_owned(),
+            password: Credential::new("p"),
+            code_at: "/code",
+        };
+        let began = Instant::now();
+        let url = http.url(&["numbers"], &[]);
+        let answer = http.get::<Value>(&url, began + Duration::from_mins(1)).await;
+        assert!(answer.is_err());
+        (times.load(Ordering::SeqCst), began.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_get_is_repeated_while_it_may_succeed_four_times_in_all_with_growing_pauses() {
+        let status = |status: u16| {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            move || Ok(Reply { status, headers: http::HeaderMap::new(), body: Vec::new() })
+        };
+        assert_eq!(asked(status(500)).await, (4, 1750));
+        assert_eq!(asked(|| Err(NoReply::NotSent("x".into()))).await, (4, 1750));
+        assert_eq!(asked(|| Err(NoReply::Lost("x".into()))).await, (4, 1750));
+        assert_eq!(asked(status(404)).await, (1, 0));
+    }
 }

@@ -226,4 +226,11 @@ mod tests {
             assert!(check(None, &settings).is_err());
         }
     }
+
+    #[test]
+    fn a_value_may_be_as_long_as_there_is_room() {
+        let size = bytes_in_environment("a");
+        assert_eq!(too_long("Sentences", "a", size), None);
+        assert!(too_long("Sentences", "a", size - 1).is_some());
+    }
 }

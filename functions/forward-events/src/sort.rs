@@ -204,4 +204,15 @@ mod tests {
             assert!(!shown.contains("+628121") && !shown.contains("KzYyODEyMQ"), "{shown}");
         }
     }
+
+    #[test]
+    fn a_dead_letter_keeps_its_value_as_long_as_it_fits() {
+        let kept = |bytes: usize| {
+            let value = encoded(vec![0xff; bytes]);
+            let letters = sorted(std::slice::from_ref(&value)).dead_letters;
+            letters[0].body == json!({ "value": value }).to_string()
+        };
+        assert!(kept(300_000));
+        assert!(!kept(LARGEST_MESSAGE * 3 / 4));
+    }
 }

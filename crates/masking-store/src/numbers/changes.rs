@@ -232,9 +232,8 @@ fn rested_since(now: Timestamp) -> Timestamp {
 
 /// Returns the shard of a number. A hash spreads the numbers evenly over the shards of a pool.
 fn shard_of(number: &Number, pool: &Pool) -> u64 {
-    let digest = Sha256::digest(number.as_str().as_bytes());
-    let value = digest.iter().take(8).fold(0, |value: u64, byte| (value << 8) | u64::from(*byte));
-    value % pool.shards
+    let digest: [u8; 32] = Sha256::digest(number.as_str().as_bytes()).into();
+    u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default()) % pool.shards
 }
 
 fn change<T>(result: Result<T, SdkError<UpdateItemError>>) -> Result<Change, StoreError> {
@@ -256,5 +255,21 @@ pub(crate) fn if_condition_holds<T>(
             Ok(None)
         }
         Err(error) => Err(AwsError::of("UpdateItem on Numbers")(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use masking::Pools;
+
+    use super::*;
+
+    #[test]
+    fn the_shard_of_a_number_is_the_one_that_earlier_versions_chose() {
+        let pools = Pools::parse(r#"[{"id":"a","shards":16}]"#).unwrap();
+        let pool = pools.named(None).unwrap();
+        let shard = |number: &str| shard_of(&number.parse().unwrap(), pool);
+        let shards = ["+622150001", "+622150002", "+14155550100"].map(shard);
+        assert_eq!(shards, [2, 3, 6]);
     }
 }
