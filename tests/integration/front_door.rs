@@ -291,3 +291,15 @@ fn only_the_function_that_buys_may_read_the_rental_secret() {
     assert!(!resource("RefillPoolRole").contains("ProviderSecret"));
     assert_eq!(TEMPLATE.matches("!GetAtt RentalSecret.Id").count(), 3, "role, variable, output");
 }
+
+#[tokio::test]
+async fn what_a_secret_leaves_off_is_said_and_nothing_if_it_leaves_nothing_off() {
+    let says = "the provider secret leaves these off";
+    let world = World::new();
+    world.when_called(CUSTOMER, "+622150001").await;
+    assert!(!world.log().contains(says), "{}", world.log());
+    let world = World::new();
+    world.given_provider_secret(Some(&json!({"resolve": {"tokens": [SWITCH_TOKEN]}})));
+    world.when_called(CUSTOMER, "+622150001").await;
+    assert!(world.log().contains(says), "{}", world.log());
+}

@@ -276,6 +276,7 @@ async fn a_check_is_a_line_and_so_is_each_request_to_the_provider() {
     let figures = ["NumbersFree", "NumbersPaid", "NumbersBought", "NumbersLost"];
     assert_eq!(json!(figures.map(|it| &line[it])), json!([1, 1, 1, 0]), "{line}");
     let requests = lines(&world.log(), "provider_request");
+    assert!(world.log().contains("the rental secret leaves these off"), "Exotel's part is empty");
     let made = [Made::List, Made::Search, Made::Buy].map(|call| provider.calls(call).len());
     assert!(made.iter().sum::<usize>() <= requests.len(), "{requests:?}");
     assert!(requests.iter().all(|it| it["outcome"] == "ok"), "{requests:?}");

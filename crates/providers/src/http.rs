@@ -327,8 +327,14 @@ mod tests {
             problem.to_string(),
             "status 401, code 20003: check the account in the rental secret, and what it may do"
         );
-        let problem = Problem::Status { status: 400, code: None, retry_after: None };
-        assert_eq!(problem.to_string(), "status 400");
+        for (status, text) in [
+            (400, "status 400"),
+            (429, "status 429: too many requests, the next check goes on"),
+            (503, "status 503: the provider is unwell, the next check goes on"),
+        ] {
+            let problem = Problem::Status { status, code: None, retry_after: None };
+            assert_eq!(problem.to_string(), text);
+        }
     }
 
     /// Sends a GET to a provider that answers so each time. Returns how often it was asked,

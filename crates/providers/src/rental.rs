@@ -198,7 +198,12 @@ pub(crate) async fn owned<A: NumberApi>(
     tag: &str,
     deadline: Instant,
 ) -> Result<Listing, ApiError> {
-    let Entries { entries, cut_short } = api.list(Some(tag), deadline).await?;
+    Ok(listing(api.list(Some(tag), deadline).await?, tag, A::LIST))
+}
+
+/// What a list of the account says of the numbers under exactly this tag. `call` is that of
+/// the list, for errors.
+fn listing(Entries { entries, cut_short }: Entries, tag: &str, call: &'static str) -> Listing {
     let mut listing = Listing { cut_short, ..Listing::default() };
     // A purchase while the list is read may shift a number to the next page: it is then
     // listed twice.
@@ -214,12 +219,12 @@ pub(crate) async fn owned<A: NumberApi>(
                 listing.others.insert(number);
             }
             None if actual == tag => {
-                listing.cut_short = Some(ApiError::at(A::LIST)(Problem::UnreadableNumber));
+                listing.cut_short = Some(ApiError::at(call)(Problem::UnreadableNumber));
             }
             None => {}
         }
     }
-    Ok(listing)
+    listing
 }
 
 /// See [`NumberApi::everything`](crate::NumberApi::everything).
@@ -335,5 +340,34 @@ mod tests {
         ] {
             assert!(!is_older(since, asked_at), "{since:?} {asked_at:?}");
         }
+    }
+
+    fn entry(number: Option<&str>, tag: &str, ready: bool) -> Entry {
+        let number = number.map(|number| number.parse().unwrap());
+        Entry { number, provider_id: "PN1".to_owned(), tag: tag.to_owned(), ready }
+    }
+
+    #[test]
+    fn a_listing_has_each_number_of_its_tag_once_and_knows_of_the_others() {
+        let entries = vec![
+            entry(Some("+14155550100"), "s/a", true),
+            entry(Some("+14155550100"), "s/a", true),
+            entry(Some("+14155550101"), "s/a", false),
+            entry(Some("+14155550102"), "s/a", false),
+            entry(Some("+14155550103"), "s/b", false),
+            entry(None, "s/b", true),
+        ];
+        let listing = listing(Entries { entries, cut_short: None }, "s/a", "list");
+        let numbers: Vec<&str> = listing.numbers.iter().map(|it| it.number.as_str()).collect();
+        assert_eq!(numbers, ["+14155550100"]);
+        assert_eq!((listing.pending, listing.others.len()), (2, 3));
+        assert!(listing.cut_short.is_none(), "it is not of this tag");
+    }
+
+    #[test]
+    fn a_number_of_the_tag_that_can_not_be_read_makes_the_listing_incomplete() {
+        let entries = vec![entry(None, "s/a", true)];
+        let listing = listing(Entries { entries, cut_short: None }, "s/a", "list");
+        assert!(listing.cut_short.is_some());
     }
 }
