@@ -10,6 +10,7 @@
 mod alarms;
 mod assign_numbers;
 mod check_settings;
+mod checks;
 mod conditions;
 mod costs;
 mod dry_pools;
