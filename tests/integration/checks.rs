@@ -102,3 +102,25 @@ async fn an_import_of_a_pools_own_numbers_names_none_of_another() {
     world.given_numbers("id-jkt", 0..2).await;
     assert!(!world.log().contains("numbers of another pool"), "{}", world.log());
 }
+
+#[tokio::test]
+async fn an_account_that_shows_all_that_it_has_is_listed_once() {
+    let (world, provider) = world_that_rents(2, 9).await;
+    check(&world).await;
+    let before = provider.calls(Call::List).len();
+    check(&world).await;
+    assert_eq!(provider.calls(Call::List).len() - before, 1);
+}
+
+#[tokio::test]
+async fn a_number_that_the_account_has_again_is_back_and_counted() {
+    let (world, provider) = world_that_rents(3, 3).await;
+    check(&world).await;
+    world.seconds_pass(7200);
+    let lost = provider.stock().owned.remove(0);
+    let log = check(&world).await;
+    assert!(log.contains(r#""NumbersFree":2"#) && log.contains(r#""NumbersLost":1"#), "{log}");
+    provider.stock().owned.push(lost);
+    let log = check(&world).await;
+    assert!(log.contains(r#""NumbersFree":3"#) && log.contains(r#""NumbersAdopted":1"#), "{log}");
+}
