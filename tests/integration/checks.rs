@@ -124,3 +124,17 @@ async fn a_number_that_the_account_has_again_is_back_and_counted() {
     let log = check(&world).await;
     assert!(log.contains(r#""NumbersFree":3"#) && log.contains(r#""NumbersAdopted":1"#), "{log}");
 }
+
+#[tokio::test]
+async fn a_provider_that_limits_requests_while_numbers_are_given_back_ends_the_check() {
+    let (world, provider) = world_that_rents(3, 3).await;
+    check(&world).await;
+    let numbers: Vec<String> = provider.owned().into_iter().map(|it| it.number).collect();
+    let retire = json!({"type": "pool.retire", "pool": "us", "numbers": numbers});
+    world.when_pool_told(&retire).await;
+    world.seconds_pass(60);
+    provider.fail_next(Call::GiveBack, Fault::Status(429, 20429));
+    let log = check(&world).await;
+    assert!(log.contains(r#""stopped":"provider""#), "{log}");
+    assert_eq!(provider.owned().len(), 3, "nothing more is asked for");
+}

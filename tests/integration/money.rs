@@ -227,7 +227,10 @@ async fn numbers_that_are_renamed_to_another_pool_serve_that_pool() {
     stage.check("us").await;
     assert_eq!(stage.free().await.len(), 8, "the old pool withdrew two, and buys none yet");
     stage.seconds_pass(60);
+    let before = stage.world.log().len();
     stage.check("eu").await;
+    let log = stage.world.log().split_off(before);
+    assert!(log.contains(r#""NumbersFree":7"#) && log.contains(r#""NumbersAdopted":2"#), "{log}");
     let rows = stage.world.rows("NumbersTable").await;
     for number in &moved {
         let row = rows.iter().find(|row| support::rows::word(row, "number") == *number);
@@ -296,6 +299,8 @@ async fn retired_numbers_rest_and_are_given_back_once() {
     stage.provider.fail_next(Call::GiveBack, Fault::Status(500, 0));
     stage.check("us").await;
     assert_eq!(stage.paid(), 3, "two serve an order, and with one the provider was unwell");
+    let log = stage.world.log();
+    assert!(log.contains("a check stopped") && log.contains(r#""NumbersGivenBack":2"#), "{log}");
     stage.check("us").await;
     assert_eq!(stage.paid(), 2, "two serve an order");
     let held: Vec<String> = stage.provider.owned().into_iter().map(|it| it.number).collect();

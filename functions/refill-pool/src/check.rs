@@ -36,9 +36,8 @@ pub(crate) struct Check<'a> {
 /// What a check did, in numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    added: usize,
-    put_back: usize,
-    taken_over: usize,
+    /// Numbers of the account that came into circulation: new, back, or of another pool.
+    adopted: usize,
     pub(crate) withdrawn: usize,
     given_back: usize,
     pub(crate) bought: usize,
@@ -178,7 +177,7 @@ impl Check<'_> {
     /// Adds a number that the account has and the table lacks.
     pub(crate) async fn adopt(&mut self, owned: &Owned) -> Result<(), Stop> {
         if self.add(owned).await? == Change::Done {
-            self.done.added += 1;
+            self.done.adopted += 1;
         }
         Ok(())
     }
@@ -203,7 +202,7 @@ impl Check<'_> {
         let Self { function, pool, .. } = *self;
         if function.numbers.put_back(pool, &number, &provider_id, now).await? == Change::Done {
             self.circulation.insert(number, available_at);
-            self.done.put_back += 1;
+            self.done.adopted += 1;
         }
         Ok(())
     }
@@ -219,7 +218,7 @@ impl Check<'_> {
         let change = function.numbers.take_over(pool, number, Some(provider_id), now).await?;
         if change == Change::Done {
             self.circulation.insert(number.clone(), now);
-            self.done.taken_over += 1;
+            self.done.adopted += 1;
         }
         Ok(())
     }
@@ -284,7 +283,7 @@ impl Check<'_> {
         line.bought = count(done.bought);
         line.given_back = count(done.given_back);
         line.lost = count(done.withdrawn);
-        line.adopted = count(done.added + done.put_back + done.taken_over);
+        line.adopted = count(done.adopted);
         if matches!(stopped, Some(Stop::Table(_))) {
             self.function.journal.write(line);
             return;
