@@ -171,11 +171,18 @@ soak:  ## Run the simulation under faults for SECONDS (60), on new seeds or thos
 	@cargo run --quiet --locked --package simulation --profile soak --bin soak -- \
 	  $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seconds $(SECONDS) $(if $(FROM),--from $(FROM)))
 
-# cargo-mutants is built into target/tools, once.
-MUTANTS := target/tools/bin/cargo-mutants
-mutants: $(MUTANTS)  ## Change the product in small ways: the tests must notice. ARGS='--sample 60', ARGS=--help
-	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(PYTHON) tests/mutants/run.py $(ARGS)
+# cargo-mutants is built into target/tools, once. It lists the mutants; what parses the sources, so
+# that all of them are built together, goes into .venv/mutants.
+CARGO_MUTANTS := target/tools/bin/cargo-mutants
+MUTANTS := $(VENV)/mutants
+mutants: $(CARGO_MUTANTS) $(MUTANTS)/.installed  ## Change the product in small ways: the tests must notice. ARGS='--sample 60', ARGS=--help
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(MUTANTS)/bin/python tests/mutants/run.py $(ARGS)
 
-$(MUTANTS):
+$(MUTANTS)/.installed: infra/requirements-mutants.txt $(VENV)/.installed
+	@test -x $(MUTANTS)/bin/python || $(PYTHON) -m venv $(MUTANTS)
+	@$(MUTANTS)/bin/python $(INSTALL) $<
+	@touch $@
+
+$(CARGO_MUTANTS):
 	@echo '  building cargo-mutants (about 2 minutes, once)'
 	@cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0

@@ -94,6 +94,8 @@ async fn a_provider_that_limits_requests_is_counted_as_such() {
     }
     let log = check(&world).await;
     assert!(log.contains(r#""outcome":"too_many","status":"429""#), "{log}");
+    let log = check(&world).await;
+    assert!(log.contains(r#""stopped":"paused""#), "it is left alone: {log}");
 }
 
 #[tokio::test]
@@ -120,6 +122,7 @@ async fn a_number_that_the_account_has_again_is_back_and_counted() {
     let lost = provider.stock().owned.remove(0);
     let log = check(&world).await;
     assert!(log.contains(r#""NumbersFree":2"#) && log.contains(r#""NumbersLost":1"#), "{log}");
+    assert!(!log.contains("a listing lacked numbers that the account has"), "{log}");
     provider.stock().owned.push(lost);
     let log = check(&world).await;
     assert!(log.contains(r#""NumbersFree":3"#) && log.contains(r#""NumbersAdopted":1"#), "{log}");

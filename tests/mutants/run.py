@@ -1,46 +1,48 @@
 #!/usr/bin/env python3
 """Change the product in small ways, one at a time, and see whether the tests notice.
 
-cargo-mutants makes the mutants: it swaps comparisons and logical operators, drops match
-arms and replaces function bodies. Each is tried on the tests of its own package first,
-which takes seconds; those that survive are tried on the handlers, the simulation and the
-model too. What survives both must be in tests/mutants/harmless.toml, with the reason;
-an entry there that is no mutant any more is an error as well.
+cargo-mutants lists the changes: it swaps comparisons and logical operators, drops match arms and
+fields, and replaces function bodies. All of them are built at once, each behind a switch, and each
+is tried on the tests that reach it, the quick ones first. What survives must be in
+tests/mutants/harmless.toml, with the reason; an entry there that is no mutant any more is an error
+as well.
 
-    tests/mutants/run.py                     all of them: hours on two cores
-    tests/mutants/run.py --shard 0/8         an eighth of them
+    tests/mutants/run.py                     all of them
     tests/mutants/run.py --sample 60         sixty, drawn anew each time
     tests/mutants/run.py --file 'crates/masking/src/order/*.rs'
+    tests/mutants/run.py --again             those that survived the last run
+
+What does not compile behind a switch is not tried. Most of it would not compile by itself either;
+--alone says which would.
 """
 
 import argparse
 import fnmatch
 import json
+import os
 import random
 import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import builds
+from switches import read
 
 ROOT = Path(__file__).resolve().parents[2]
 HARMLESS = Path(__file__).with_name("harmless.toml")
 OUTPUT = ROOT / "target" / "mutants"
-# The tests that no package of the product has for itself.
-OUTER_TESTS = ["integration", "simulation", "model"]
+SURVIVORS = OUTPUT / "survivors.json"
 
 
-def cargo_mutants(*arguments, capture=False):
-    command = ["cargo", "mutants", "--output", str(OUTPUT), *arguments]
-    return subprocess.run(command, cwd=ROOT, text=True, check=False,
-                          stdout=subprocess.PIPE if capture else None)
-
-
-def list_mutants(arguments):
-    listed = cargo_mutants("--list", "--json", *arguments, capture=True)
+def list_mutants():
+    listed = subprocess.run(["cargo", "mutants", "--list", "--json"], cwd=ROOT, text=True,
+                            check=False, stdout=subprocess.PIPE)
     if listed.returncode != 0:
         sys.exit("cargo mutants could not list the mutants: see above")
-    return [it["name"] for it in json.loads(listed.stdout)]
+    return read(json.loads(listed.stdout), ROOT)
 
 
 def without_place(name):
@@ -48,68 +50,82 @@ def without_place(name):
     return re.sub(r":\d+:\d+: ", ": ", name)
 
 
-def exactly(names):
-    return "^(" + "|".join(re.escape(name) for name in names) + ")$"
+def chosen(mutants, given):
+    """The mutants that the arguments ask for."""
+    if given.file:
+        mutants = [it for it in mutants if any(fnmatch.fnmatch(it.file, glob) for glob in given.file)]
+    if given.again:
+        last = set(json.loads(SURVIVORS.read_text()))
+        mutants = [it for it in mutants if without_place(it.name) in last]
+    if given.sample:
+        mutants = random.sample(mutants, min(given.sample, len(mutants)))
+    return mutants
 
 
-def survivors():
-    outcomes = json.loads((OUTPUT / "mutants.out" / "outcomes.json").read_text())["outcomes"]
-    return [it["scenario"]["Mutant"]["name"] for it in outcomes
-            if it["summary"] == "MissedMutant"]
-
-
-def run(names, tests, how):
-    """Tries these mutants, and returns those that no test noticed."""
-    if not names:
-        return []
-    done = cargo_mutants("--no-shuffle", "--baseline", "skip", "--timeout", "300", *how,
-                         "--re", exactly(names), *tests)
-    # 0: all caught; 2: some missed; 3: some ran out of time, which is noticed too.
-    if done.returncode not in (0, 2, 3):
-        sys.exit(f"cargo mutants failed (exit code {done.returncode}): see above")
-    return survivors()
+def compiles_alone(mutant, tree, target):
+    """Whether a mutant compiles in the place of the code that it changes."""
+    source = (ROOT / mutant.file).read_bytes()
+    changed = source[:mutant.start] + mutant.replacement.encode() + source[mutant.end:]
+    builds.write(tree / mutant.file, changed)
+    code, _, _ = builds.cargo(tree, target, "check", "--package", mutant.package, "--lib")
+    builds.write(tree / mutant.file, source)
+    return code == 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shard", metavar="K/N", help="only the Kth of N parts, from 0")
     parser.add_argument("--sample", metavar="N", type=int, help="only N of them, at random")
     parser.add_argument("--file", metavar="GLOB", action="append", default=[],
                         help="only those in these files; may be repeated")
-    parser.add_argument("--jobs", metavar="N", type=int, default=2, help="at the same time (2)")
-    parser.add_argument("--in-place", action="store_true",
-                        help="change this very checkout instead of a copy: one job, warm builds")
+    parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
+    parser.add_argument("--alone", action="store_true",
+                        help="also see which of those that have no switch compile by themselves")
+    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(),
+                        help="at the same time (as many as there are processors)")
     given = parser.parse_args()
 
     entries = tomllib.loads(HARMLESS.read_text())["harmless"]
     harmless = {it["mutant"]: it["reason"] for it in entries}
-    everything = list_mutants([])
-    known = {without_place(name) for name in everything}
+    everything = list_mutants()
+    known = {without_place(it.name) for it in everything}
     if stale := [name for name in harmless if name not in known]:
         print("These are in harmless.toml and are no mutants any more:", *stale, sep="\n  ")
         return 1
 
-    names = list_mutants(["--shard", given.shard]) if given.shard else everything
-    if given.file:
-        names = [name for name in names
-                 if any(fnmatch.fnmatch(name.split(":")[0], glob) for glob in given.file)]
-    if given.sample:
-        names = random.sample(names, min(given.sample, len(names)))
-    print(f"{len(names)} of {len(everything)} mutants", flush=True)
+    mutants = chosen(everything, given)
+    print(f"{len(mutants)} of {len(everything)} mutants; building them", flush=True)
+    tree, target = OUTPUT / "tree", OUTPUT / "build"
+    found, switched = builds.build(ROOT, tree, target, mutants)
+    found = builds.of_interest(found, everything)
+    print(f"{len(switched)} are built. Running each test alone, to see what it reaches", flush=True)
+    reach = builds.Reach(found, OUTPUT / "reached", given.jobs)
 
-    how = ["--in-place"] if given.in_place else ["--jobs", str(given.jobs)]
-    alive = run(names, [], how)
-    print(f"{len(alive)} survive the tests of their own package", flush=True)
-    outer = [word for package in OUTER_TESTS for word in ("--test-package", package)]
-    alive = run(alive, outer, how)
+    alive, slow, done = [], 0, 0
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for mutant, how in zip(switched, pool.map(reach.notice, switched)):
+            done += 1
+            slow += how == "it takes too long"
+            if how is None:
+                alive.append(mutant)
+                print(f"  survives: {mutant.name}", flush=True)
+            if done % 200 == 0:
+                print(f"  {done} tried", flush=True)
+    SURVIVORS.write_text(json.dumps([without_place(it.name) for it in alive], indent=1))
 
-    excused = [name for name in alive if without_place(name) in harmless]
-    wrong = [name for name in alive if without_place(name) not in harmless]
-    print(f"{len(names) - len(alive)} of {len(names)} were noticed or do not compile, "
-          f"{len(excused)} are harmless, {len(wrong)} survive and should not.")
-    for name in wrong:
-        print(f"  {name}")
+    numbers = {it.number for it in switched}
+    without = [it for it in mutants if it.number not in numbers]
+    if given.alone:
+        builds.copy_of(ROOT, OUTPUT / "alone")
+        for mutant in without:
+            if compiles_alone(mutant, OUTPUT / "alone", OUTPUT / "check"):
+                print(f"  compiles alone, and was not tried: {mutant.name}", flush=True)
+    wrong = [it for it in alive if without_place(it.name) not in harmless]
+    print(f"{len(switched) - len(alive)} were noticed ({slow} by taking too long), "
+          f"{len(alive) - len(wrong)} are harmless, {len(wrong)} survive and should not; "
+          f"{len(without)} do not compile behind a switch.")
+    for mutant in wrong:
+        print(f"  {mutant.name}")
     return 1 if wrong else 0
 
 

@@ -25,8 +25,8 @@ pub(crate) fn of(stack: &str, pool: &PoolId) -> String {
     if tag.len() <= LONGEST {
         return tag;
     }
-    let digest = Sha256::digest(stack.as_bytes());
-    let hash = digest.iter().take(8).fold(0, |hash: u64, byte| (hash << 8) | u64::from(*byte));
+    let digest: [u8; 32] = Sha256::digest(stack.as_bytes()).into();
+    let hash = u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default());
     format!("{hash:016x}/{pool}")
 }
 
