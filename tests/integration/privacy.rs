@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use support::World;
 use support::cloud::TABLES;
+use support::events::switch_report;
 use support::world::{Delivery, EXOTEL_TOKEN, FIRST, assigned, event, numbers_in};
 
 use crate::people::{AGENT, CUSTOMER, MERCHANT, OTHER_AGENT, STRANGER};
@@ -45,6 +46,9 @@ async fn only_live_routes_hold_a_phone_and_no_log_or_announcement_does() {
             let body = json!({"caller": people, "called": numbers["agent"], "call_id": call_id});
             let authorization = format!("Bearer {}", support::world::SWITCH_TOKEN);
             world.when_switch_asks(&body.to_string(), &authorization).await;
+            let mut report = body.clone();
+            (report["outcome"], report["talk_seconds"]) = (json!("completed"), json!(7));
+            world.when_reported(&switch_report(&authorization, &report.to_string())).await;
         }
         world.when_called(people, people).await;
     }
@@ -62,6 +66,9 @@ async fn only_live_routes_hold_a_phone_and_no_log_or_announcement_does() {
     for row in world.rows("RoutesTable").await {
         assert_no_phone("an ended route", &format!("{row:?}"));
     }
+    let told = world.take_call_events();
+    assert!(!told.is_empty());
+    assert_no_phone("what is told of calls", &json!(told).to_string());
     let log = world.log();
     assert!(log.contains(r#""decision":"connect""#), "the log is listened to");
     assert_no_phone("the log", &log);
