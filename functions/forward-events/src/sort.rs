@@ -210,7 +210,7 @@ mod tests {
         let kept = |bytes: usize| {
             let value = encoded(vec![0xff; bytes]);
             let letters = sorted(std::slice::from_ref(&value)).dead_letters;
-            letters[0].body == json!({ "value": value }).to_string()
+            letters[0].body.contains("value")
         };
         assert!(kept(300_000));
         assert!(!kept(LARGEST_MESSAGE * 3 / 4));
