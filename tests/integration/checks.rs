@@ -141,3 +141,19 @@ async fn a_provider_that_limits_requests_while_numbers_are_given_back_ends_the_c
     assert!(log.contains(r#""stopped":"provider""#), "{log}");
     assert_eq!(provider.owned().len(), 3, "nothing more is asked for");
 }
+
+#[tokio::test]
+async fn a_whole_list_that_lacks_what_the_table_has_does_not_lower_what_is_paid_at_once() {
+    let (world, provider) = world_that_rents(4, 9).await;
+    check(&world).await;
+    world.seconds_pass(7200);
+    let real = std::mem::take(&mut provider.stock().owned);
+    for _ in 0..3 {
+        let log = check(&world).await;
+        assert!(log.contains(r#""stopped":"too_many_missing""#), "{log}");
+        world.seconds_pass(25 * 3600);
+        provider.stock().now = world.now();
+    }
+    provider.stock().owned = real;
+    assert_eq!(paid(&world).await, "4");
+}

@@ -525,6 +525,7 @@ async fn exotel_puts_a_bought_number_on_the_flow() {
     let provider = FakeProvider::start().await;
     provider.given_available(&[FIRST]);
     let bought = buy(&exotel(&provider), FIRST, soon()).await.expect("bought");
+    assert_eq!(provider.calls(Call::List).len(), 0, "the answer is clear: nothing is looked up");
 
     let owned = provider.owned().remove(0);
     assert_eq!((bought.number.as_str(), bought.provider_id), (FIRST, owned.sid));
